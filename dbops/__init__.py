@@ -1,0 +1,1 @@
+"""Ship PostgreSQL schema changes from Django, and be able to go back."""

@@ -1,0 +1,58 @@
+"""The settings of dbops: `DBOPS = {...}` in the project's settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a project may set; each field is the setting's name in lower case."""
+
+    backup_storage: str = ""
+    """Directory (or `file://` URL) of the backups; default `backups/` in the
+    working directory."""
+    scratch_url: str = ""
+    """`postgres://` URL of a server where scratch databases may be made; default
+    the server of the database itself."""
+    ignore: tuple[str, ...] = ()
+    """Names (with `*`) of tables and other objects that belong to somebody else."""
+    pg_bin: str = ""
+    """Directory of pg_dump and pg_restore, looked at before all others."""
+    lock_timeout_s: float = 2.0
+    """How long one statement of a migration may wait for a strong lock."""
+    lock_budget_s: float = 120.0
+    """How long a migration is tried again when it does not get its locks."""
+    project_apps: tuple[str, ...] = ()
+    """Labels of the project's own apps; default those outside site-packages."""
+
+    @property
+    def backup_directory(self) -> str:
+        """Where backups are kept."""
+        return self.backup_storage or str(Path.cwd() / "backups")
+
+
+def read_settings() -> Settings:
+    """Return the project's settings.
+
+    Raises:
+        ImproperlyConfigured: a name that dbops does not know.
+    """
+    given: dict[str, Any] = getattr(settings, "DBOPS", {})
+    known = {field.name.upper() for field in fields(Settings)}
+    for name in sorted(given.keys() - known):
+        raise ImproperlyConfigured(
+            f'DBOPS["{name}"] is not a setting of dbops; known are '
+            f"{', '.join(sorted(known))}"
+        )
+    values = {
+        name.lower(): tuple(value) if isinstance(value, list) else value
+        for name, value in given.items()
+        if value not in (None, "")
+    }
+    return Settings(**values)
