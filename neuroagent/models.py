@@ -1,0 +1,342 @@
+"""The chat backend's tables: threads, their messages, and what each message cost.
+
+The foreign keys are made by migration 0001 rather than by Django (`db_constraint`),
+because Django would defer them, name them by a hash, and index each column.
+"""
+
+import uuid
+from collections.abc import Collection, Iterable
+from typing import Any, Self, TypeVar
+
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import (
+    SearchQuery,
+    SearchRank,
+    SearchVectorField,
+)
+from django.core.exceptions import ValidationError
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.utils import timezone
+
+from neuroagent.fields import EnumField, VarcharKeyField
+from neuroagent.validators import validate_jsonb
+
+
+class Entity(models.TextChoices):
+    """Who speaks in a message."""
+
+    USER = "USER", "User"
+    AI_TOOL = "AI_TOOL", "Assistant asking for tools"
+    TOOL = "TOOL", "Tool"
+    AI_MESSAGE = "AI_MESSAGE", "Assistant"
+
+
+class Task(models.TextChoices):
+    """What tokens were spent on."""
+
+    CHAT_COMPLETION = "CHAT_COMPLETION", "Chat completion"
+    TOOL_SELECTION = "TOOL_SELECTION", "Tool selection"
+    CALL_WITHIN_TOOL = "CALL_WITHIN_TOOL", "Call within a tool"
+
+
+class TokenType(models.TextChoices):
+    """What kind of tokens, as the provider bills them."""
+
+    INPUT_NONCACHED = "INPUT_NONCACHED", "Input, not cached"
+    INPUT_CACHED = "INPUT_CACHED", "Input, cached"
+    COMPLETION = "COMPLETION", "Completion"
+
+
+class ReasoningLevel(models.TextChoices):
+    """How hard a model was told to think."""
+
+    NONE = "NONE", "None"
+    MINIMAL = "MINIMAL", "Minimal"
+    LOW = "LOW", "Low"
+    MEDIUM = "MEDIUM", "Medium"
+    HIGH = "HIGH", "High"
+
+
+class CheckedModel(models.Model):
+    """A model whose JSON text is checked on every way into the database but `update`.
+
+    Raises: ValidationError, from `save`, `bulk_create` and `bulk_update` as well.
+    """
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.check_json(kwargs.get("update_fields"))
+        super().save(*args, **kwargs)
+
+    def clean(self) -> None:
+        super().clean()
+        self.check_json()
+
+    def check_json(self, fields: Collection[str] | None = None) -> None:
+        """Raise a ValidationError for JSON text that is not.
+
+        `fields` are the ones about to be written, None for all.
+        """
+        raise NotImplementedError
+
+    def check_json_field(self, name: str) -> None:
+        """Raise a ValidationError that names the field."""
+        if name in self.get_deferred_fields():
+            return
+        value = getattr(self, name)
+        if value is None or hasattr(value, "resolve_expression"):
+            return
+        try:
+            validate_jsonb(str(value))
+        except ValidationError as error:
+            raise ValidationError({name: error}) from error
+
+
+M = TypeVar("M", bound=CheckedModel)
+
+
+class CheckedQuerySet(models.QuerySet[M]):
+    """Rows of a CheckedModel."""
+
+    def bulk_create(self, objs: Iterable[M], *args: Any, **kwargs: Any) -> list[M]:
+        rows = list(objs)
+        for row in rows:
+            row.check_json()
+        return super().bulk_create(rows, *args, **kwargs)
+
+    def bulk_update(
+        self, objs: Iterable[M], fields: Iterable[str], *args: Any, **kwargs: Any
+    ) -> int:
+        rows, names = list(objs), list(fields)
+        for row in rows:
+            row.check_json(names)
+        return super().bulk_update(rows, names, *args, **kwargs)
+
+
+class ThreadQuerySet(models.QuerySet["Thread"]):
+    """Conversations."""
+
+    def search(self, words: str) -> Self:
+        """Keep the threads with a message that `Message.objects.search` finds."""
+        found = Message.objects.using(self.db).search(words).order_by()
+        return self.filter(thread_id__in=found.values("thread_id"))
+
+
+class Thread(models.Model):
+    """A conversation of one user, possibly within a virtual lab and a project."""
+
+    thread_id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    vlab_id = models.UUIDField("virtual lab", null=True, blank=True)
+    project_id = models.UUIDField("project", null=True, blank=True)
+    title = models.CharField(default="New chat")
+    creation_date = models.DateTimeField("created", default=timezone.now)
+    update_date = models.DateTimeField("updated", default=timezone.now)
+    user_id = models.UUIDField("user")
+
+    objects = ThreadQuerySet.as_manager()
+
+    class Meta:
+        db_table = "threads"
+        ordering = ("-update_date", "-thread_id")
+        verbose_name = "thread"
+        verbose_name_plural = "threads"
+        indexes = (
+            models.Index(
+                fields=("-update_date", "-thread_id"), name="ix_threads_newest_first"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class MessageQuerySet(CheckedQuerySet["Message"]):
+    """Messages of any conversation."""
+
+    def search(self, words: str, *, ranked: bool = False) -> Self:
+        """Keep the messages that contain `words`, in English and in any form.
+
+        `words` is what people type into a search engine: quotes keep words together,
+        `or` and `-` mean what they say. Only what users and the assistant said is
+        searched, never the output of tools. Stop words alone find nothing.
+
+        `ranked` puts the best first, which reads every match before the first comes.
+
+        Source: https://www.postgresql.org/docs/current/textsearch-controls.html
+        """
+        query = SearchQuery(words, config="english", search_type="websearch")
+        found = self.filter(search_vector=query)
+        if not ranked:
+            return found
+        return found.annotate(
+            rank=SearchRank(models.F("search_vector"), query)
+        ).order_by("-rank", "-creation_date", "-message_id")
+
+
+class Message(CheckedModel):
+    """What was said in a thread, as JSON text sent to or received from a model.
+
+    `search_vector` is written by a trigger, whatever Django sends. The same trigger
+    reads the content of USER and AI_MESSAGE as jsonb, on every update of the row, and
+    fails if it is not.
+    """
+
+    JSON_ENTITIES = frozenset({Entity.USER, Entity.AI_MESSAGE})
+
+    message_id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    creation_date = models.DateTimeField("created", default=timezone.now)
+    content = models.CharField(
+        help_text='JSON, as in {"role": "user", "content": "..."}.'
+    )
+    thread = models.ForeignKey(
+        Thread,
+        on_delete=models.CASCADE,
+        related_name="messages",
+        db_index=False,
+        db_constraint=False,
+    )
+    entity = EnumField(enum_type="entity", choices=Entity.choices)
+    is_complete = models.BooleanField("complete", default=True)
+    search_vector = SearchVectorField(null=True, editable=False)
+
+    objects = MessageQuerySet.as_manager()
+
+    class Meta:
+        db_table = "messages"
+        ordering = ("creation_date", "message_id")
+        verbose_name = "message"
+        verbose_name_plural = "messages"
+        indexes = (
+            GinIndex(fields=("search_vector",), name="ix_messages_search_vector"),
+            models.Index(
+                fields=("thread", "creation_date"), name="ix_messages_thread_id_created"
+            ),
+            models.Index(
+                fields=("-creation_date", "-message_id"),
+                name="ix_messages_newest_first",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.entity} at {self.creation_date:%Y-%m-%d %H:%M:%S}"
+
+    def check_json(self, fields: Collection[str] | None = None) -> None:  # noqa: ARG002
+        if self.entity in self.JSON_ENTITIES:
+            self.check_json_field("content")
+
+
+class ToolCall(CheckedModel):
+    """A tool that an AI_TOOL message asked for."""
+
+    tool_call_id = VarcharKeyField(
+        "tool call", primary_key=True, help_text="Given by the language model."
+    )
+    name = models.CharField("tool")
+    arguments = models.CharField(help_text="JSON, as the language model wrote it.")
+    validated = models.BooleanField(
+        null=True, blank=True, help_text="Unknown when nobody had to accept the call."
+    )
+    message = models.ForeignKey(
+        Message,
+        on_delete=models.CASCADE,
+        related_name="tool_calls",
+        db_index=False,
+        db_constraint=False,
+    )
+
+    objects = CheckedQuerySet.as_manager()
+
+    class Meta:
+        db_table = "tool_calls"
+        ordering = ("tool_call_id",)
+        verbose_name = "tool call"
+        verbose_name_plural = "tool calls"
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.tool_call_id})"
+
+    def check_json(self, fields: Collection[str] | None = None) -> None:
+        if fields is None or "arguments" in fields:
+            self.check_json_field("arguments")
+
+
+class ToolSelection(models.Model):
+    """A tool that was offered for a query."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    message = models.ForeignKey(
+        Message,
+        on_delete=models.CASCADE,
+        related_name="tool_selections",
+        db_index=False,
+        db_constraint=False,
+    )
+    tool_name = models.CharField("tool")
+
+    class Meta:
+        db_table = "tool_selection"
+        ordering = ("id",)
+        verbose_name = "tool selection"
+        verbose_name_plural = "tool selections"
+
+    def __str__(self) -> str:
+        return self.tool_name
+
+
+class TokenConsumption(models.Model):
+    """Tokens of one type that one task spent on a message. Billing reads this."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    message = models.ForeignKey(
+        Message,
+        on_delete=models.CASCADE,
+        related_name="token_consumption",
+        db_index=False,
+        db_constraint=False,
+    )
+    type = EnumField(enum_type="tokentype", choices=TokenType.choices)
+    task = EnumField(enum_type="task", choices=Task.choices)
+    count = models.IntegerField("tokens", validators=(MinValueValidator(0),))
+    model = models.CharField()
+
+    class Meta:
+        db_table = "token_consumption"
+        ordering = ("id",)
+        verbose_name = "token consumption"
+        verbose_name_plural = "token consumption"
+
+    def __str__(self) -> str:
+        return f"{self.count} {self.type} tokens of {self.model}"
+
+
+class ComplexityEstimation(models.Model):
+    """Which model and how much reasoning a query was thought to need."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    complexity = models.IntegerField(null=True, blank=True)
+    model = models.CharField()
+    reasoning = EnumField(
+        enum_type="reasoninglevels",
+        choices=ReasoningLevel.choices,
+        null=True,
+        blank=True,
+    )
+    message = models.ForeignKey(
+        Message,
+        on_delete=models.CASCADE,
+        related_name="complexity_estimations",
+        db_index=False,
+        db_constraint=False,
+    )
+
+    class Meta:
+        db_table = "complexity_estimation"
+        ordering = ("id",)
+        verbose_name = "complexity estimation"
+        verbose_name_plural = "complexity estimations"
+
+    def __str__(self) -> str:
+        return f"{self.complexity} ({self.model}, {self.reasoning})"

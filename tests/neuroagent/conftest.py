@@ -1,0 +1,37 @@
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from copy import deepcopy
+
+import pytest
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from pytest_django import DjangoDbBlocker
+
+NewDatabase = Callable[[str], AbstractContextManager[BaseDatabaseWrapper]]
+
+
+@pytest.fixture(scope="module")
+def new_database(
+    django_db_setup: None, django_db_blocker: DjangoDbBlocker
+) -> Iterator[NewDatabase]:
+    """Make an empty database beside the test database, under an alias of its own."""
+
+    @contextmanager
+    def make(alias: str) -> Iterator[BaseDatabaseWrapper]:
+        default = connections["default"]
+        name = f"{default.settings_dict['NAME']}_{alias}"
+        with default._nodb_cursor() as cursor:
+            cursor.execute(f'DROP DATABASE IF EXISTS "{name}"')
+            cursor.execute(f'CREATE DATABASE "{name}"')
+        connections.databases[alias] = deepcopy(default.settings_dict) | {"NAME": name}
+        try:
+            yield connections[alias]
+        finally:
+            connections[alias].close()
+            del connections[alias]
+            del connections.databases[alias]
+            with default._nodb_cursor() as cursor:
+                cursor.execute(f'DROP DATABASE "{name}"')
+
+    with django_db_blocker.unblock():
+        yield make
