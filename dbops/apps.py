@@ -1,6 +1,7 @@
 """The Django app."""
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate, pre_migrate
 
 
 class DbopsConfig(AppConfig):
@@ -9,3 +10,14 @@ class DbopsConfig(AppConfig):
     name = "dbops"
     verbose_name = "Database operations"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Let `migrate` adopt an existing database after proof."""
+        from dbops.operations import adopt_on_migrate
+
+        pre_migrate.connect(
+            adopt_on_migrate.prepare, sender=self, dispatch_uid="dbops.prepare"
+        )
+        post_migrate.connect(
+            adopt_on_migrate.record, sender=self, dispatch_uid="dbops.record"
+        )

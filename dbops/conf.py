@@ -50,7 +50,7 @@ def read_settings() -> Settings:
             f'DBOPS["{name}"] is not a setting of dbops; known are '
             f"{', '.join(sorted(known))}"
         )
-    values = {
+    values: dict[str, Any] = {
         name.lower(): tuple(value) if isinstance(value, list) else value
         for name, value in given.items()
         if value not in (None, "")

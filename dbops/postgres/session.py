@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 from psycopg import pq
+from psycopg.conninfo import make_conninfo
 
 from dbops.core.target import Target
 from dbops.errors import ServerFailed
@@ -61,11 +62,7 @@ def open_session(
     """
     try:
         connection = psycopg.connect(
-            **{
-                "connect_timeout": CONNECT_TIMEOUT_S,
-                **target.parameters,
-                "application_name": f"dbops:{purpose}",
-            },
+            _build_conninfo(target, purpose),
             autocommit=autocommit,
         )
     except psycopg.OperationalError as error:
@@ -73,6 +70,15 @@ def open_session(
     with connection:
         require_server_version(connection)
         yield connection
+
+
+def _build_conninfo(target: Target, purpose: str) -> str:
+    keywords: dict[str, Any] = {
+        "connect_timeout": CONNECT_TIMEOUT_S,
+        **target.parameters,
+        "application_name": f"dbops:{purpose}",
+    }
+    return make_conninfo(**keywords)
 
 
 def require_server_version(connection: Connection) -> None:
@@ -86,7 +92,7 @@ def require_server_version(connection: Connection) -> None:
         )
 
 
-def explain_connection_failure(target: Target, error: Exception) -> ServerFailed:
+def explain_connection_failure(target: Target, error: BaseException) -> ServerFailed:
     """Turn libpq's words into one line and a next step."""
     text = " ".join(str(error).split())
     return ServerFailed(

@@ -1,0 +1,1 @@
+"""Turn reports into text for people, or JSON for programs; print nothing."""

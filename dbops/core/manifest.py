@@ -1,0 +1,138 @@
+"""The manifest: what a backup holds, and how to tell that it still does."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from dbops.core.migration import MigrationId
+from dbops.errors import Refused
+
+FORMAT_VERSION = 1
+
+
+class DamagedManifest(Refused):
+    """The manifest is not as dbops wrote it, or too new to be understood."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableRows:
+    """A table and the number of its rows, partitions counted by themselves."""
+
+    name: str
+    """Quoted where PostgreSQL would, with its schema unless that is `public`."""
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredFile:
+    """A file of the backup, as it was when it was written."""
+
+    path: str
+    """Relative to the manifest, with `/`."""
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """All that is known of a backup besides its contents."""
+
+    backup_id: str
+    database: str
+    """The database's name on the server."""
+    taken_at: datetime
+    """The moment whose contents the backup has: that of its snapshot."""
+    duration_s: float
+    server_version: str
+    server_version_num: int
+    dbops_version: str
+    pg_dump_version: str
+    archive_format: str
+    compression: str
+    verified: str
+    fingerprint: str
+    """Of the catalog in `catalog.json`."""
+    encoding: str
+    collation: str
+    character_type: str
+    locale_provider: str
+    locale: str | None
+    migrations: tuple[MigrationId, ...]
+    """Applied ones, in the order of their application."""
+    tables: tuple[TableRows, ...]
+    database_size_bytes: int
+    size_bytes: int
+    """Of all `files` together."""
+    files: tuple[StoredFile, ...]
+
+    @property
+    def server_major(self) -> int:
+        """The server's major version."""
+        return self.server_version_num // 10000
+
+    @property
+    def pg_dump_major(self) -> int:
+        """The major version of the pg_dump that wrote the archive."""
+        digits = self.pg_dump_version.partition(".")[0]
+        return int("".join(each for each in digits[:2] if each.isdigit()) or 0)
+
+
+def write_manifest(manifest: Manifest) -> str:
+    """Return the manifest as JSON, with a checksum of its own contents."""
+    contents: dict[str, Any] = {"format_version": FORMAT_VERSION}
+    contents |= {name: getattr(manifest, name) for name in Manifest.__slots__}
+    contents["taken_at"] = manifest.taken_at.astimezone(UTC).isoformat()
+    contents["migrations"] = [list(each) for each in manifest.migrations]
+    contents["tables"] = [{"name": t.name, "rows": t.rows} for t in manifest.tables]
+    contents["files"] = [
+        {"path": each.path, "size_bytes": each.size_bytes, "sha256": each.sha256}
+        for each in manifest.files
+    ]
+    contents["checksum"] = _compute_checksum(contents)
+    return json.dumps(contents, indent=1, ensure_ascii=False) + "\n"
+
+
+def read_manifest(text: str) -> Manifest:
+    """Return the manifest that `write_manifest` wrote.
+
+    Raises:
+        DamagedManifest: it was cut off, edited, or written by a later dbops.
+    """
+    try:
+        contents = json.loads(text)
+        version, checksum = contents["format_version"], contents["checksum"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DamagedManifest(f"the manifest cannot be read: {error!r}") from error
+    if version != FORMAT_VERSION:
+        raise DamagedManifest(
+            f"the manifest has format version {version!r}, and this dbops reads "
+            f"{FORMAT_VERSION}",
+            hint="use the version of dbops that wrote it: pip install -U django-dbops",
+        )
+    if checksum != _compute_checksum(contents):
+        raise DamagedManifest("the manifest was changed after it was written")
+    try:
+        return _build_manifest(contents)
+    except (ValueError, KeyError, TypeError) as error:
+        raise DamagedManifest(f"the manifest is incomplete: {error!r}") from error
+
+
+def _compute_checksum(contents: dict[str, Any]) -> str:
+    rest = {key: value for key, value in contents.items() if key != "checksum"}
+    text = json.dumps(rest, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _build_manifest(contents: dict[str, Any]) -> Manifest:
+    values = {name: contents[name] for name in Manifest.__slots__}
+    values["taken_at"] = datetime.fromisoformat(contents["taken_at"]).astimezone(UTC)
+    values["migrations"] = tuple(
+        MigrationId(app, name) for app, name in contents["migrations"]
+    )
+    values["tables"] = tuple(TableRows(**each) for each in contents["tables"])
+    values["files"] = tuple(StoredFile(**each) for each in contents["files"])
+    return Manifest(**values)

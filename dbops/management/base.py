@@ -1,0 +1,205 @@
+"""What all `dbops_*` commands have in common."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import threading
+from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.core.management.base import (
+    BaseCommand,
+    CommandError,
+    CommandParser,
+    SystemCheckError,
+)
+from django.db import DEFAULT_DB_ALIAS
+from rich.console import RenderableType
+
+from dbops.core.progress import Progress, silent
+from dbops.errors import DbopsError, Interrupted, UsageError
+from dbops.operations.context import Context, build_context
+from dbops.render import json
+from dbops.render.text import render_error, render_text
+
+PIPE_WIDTH = 200
+
+
+class Findings(SystemCheckError):
+    """The exit code of a report that was already written, and no text of its own."""
+
+
+class DbopsCommand(BaseCommand):
+    """Write one report to stdout; progress, questions and errors go to stderr.
+
+    A subclass says `help`, `add_options`, `operate` and `render`, and `destructive`
+    when a person has to agree first.
+    """
+
+    requires_system_checks = []
+    requires_migrations_checks = False
+    destructive = False
+
+    @abstractmethod
+    def operate(self, context: Context, options: dict[str, Any]) -> object:
+        """Do the work and return its report."""
+
+    @abstractmethod
+    def render(self, report: Any) -> RenderableType:
+        """Return what a person shall see of the report."""
+
+    def add_options(self, parser: CommandParser) -> None:
+        """Declare the options that only this command has."""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the options that all `dbops_*` commands share."""
+        parser.add_argument(
+            "--database",
+            default=DEFAULT_DB_ALIAS,
+            metavar="ALIAS",
+            help='database of the settings (default: "default")',
+        )
+        parser.add_argument(
+            "--json", action="store_true", help="write one JSON document to stdout"
+        )
+        if self.destructive:
+            parser.add_argument(
+                "--yes",
+                "--no-input",
+                "--noinput",
+                action="store_true",
+                dest="yes",
+                help="do not ask for the database's name",
+            )
+        self.add_options(parser)
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        """Run the operation; turn its outcome into text and an exit code."""
+        name = type(self).__module__.rpartition(".")[2]
+        alias = options["database"]
+        try:
+            with _terminate_like_ctrl_c():
+                report = self._run(options)
+        except DbopsError as error:
+            self._tell_failure(name, alias, options, error)
+            raise _build_command_error(error) from error
+        if options["json"]:
+            self.stdout.write(json.render_report(name, alias, report))
+        else:
+            self._write_text(self.render(report), options)
+        exit_code = getattr(report, "exit_code", 0)
+        if exit_code:
+            raise Findings("", returncode=exit_code)
+
+    def _run(self, options: dict[str, Any]) -> object:
+        context = build_context(options["database"], self._build_progress(options))
+        try:
+            if self.destructive and not options.get("dry_run"):
+                self._confirm(context, options)
+            return self.operate(context, options)
+        except KeyboardInterrupt as error:
+            raise Interrupted(
+                "interrupted; nothing was changed", hint="run the command again"
+            ) from error
+
+    def _tell_failure(
+        self, name: str, alias: str, options: dict[str, Any], error: DbopsError
+    ) -> None:
+        if options["json"]:
+            self.stdout.write(json.render_error(name, alias, error))
+        elif error.report is not None:
+            self._write_text(self.render(error.report), options)
+
+    def _write_text(self, renderable: RenderableType, options: dict[str, Any]) -> None:
+        self.stdout.write(
+            render_text(
+                renderable,
+                width=_find_width(),
+                color=bool(
+                    options["force_color"]
+                    or (
+                        self.stdout.isatty()
+                        and not options["no_color"]
+                        and not os.environ.get("NO_COLOR")
+                    )
+                ),
+            )
+        )
+
+    def _build_progress(self, options: dict[str, Any]) -> Progress:
+        if options["verbosity"] == 0:
+            return silent
+
+        def tell(line: str) -> None:
+            self.stderr.write(line, style_func=str)
+            self.stderr.flush()
+
+        return tell
+
+    def _confirm(self, context: Context, options: dict[str, Any]) -> None:
+        if options["yes"]:
+            return
+        database = context.target.database
+        if not sys.stdin.isatty():
+            raise UsageError(
+                f'this changes database "{database}", and there is no terminal to '
+                "ask on",
+                hint="add --yes, or look first with --dry-run",
+            )
+        self.stderr.write(
+            f'This changes database "{database}" ({context.target.place}).\n'
+            "Type its name to go on: ",
+            ending="",
+            style_func=str,
+        )
+        self.stderr.flush()
+        if input().strip() != database:
+            raise UsageError("that is not its name; nothing was done")
+
+
+def _build_command_error(error: DbopsError) -> CommandError:
+    # BaseCommand prints the class's name in front of the message.
+    kind: type[CommandError] = type(type(error).__name__, (CommandError,), {})
+    return kind(render_error(error), returncode=error.exit_code)
+
+
+def _find_width() -> int:
+    if sys.stdout.isatty() or os.environ.get("COLUMNS"):
+        return shutil.get_terminal_size().columns
+    return PIPE_WIDTH
+
+
+@contextmanager
+def _terminate_like_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM clean up the way Ctrl-C does, as long as the work lasts."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(_signum: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def add_change_options(parser: CommandParser) -> None:
+    """Declare what all commands share that change the database."""
+    parser.add_argument(
+        "--dry-run", action="store_true", help="the same report, and nothing done"
+    )
+    parser.add_argument(
+        "--lock-wait",
+        type=float,
+        default=30.0,
+        metavar="SECONDS",
+        help="how long to wait for another run to finish (default: 30)",
+    )

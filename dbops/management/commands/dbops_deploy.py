@@ -1,0 +1,63 @@
+"""`manage.py dbops_deploy`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+from rich.console import RenderableType
+
+from dbops.management.base import DbopsCommand, add_change_options
+from dbops.operations.context import Context
+from dbops.operations.deploy import DeployOptions, DeployReport, deploy
+from dbops.render.deploy import render_deploy
+
+
+class Command(DbopsCommand):
+    """Apply what is pending."""
+
+    help = (
+        "Back up, apply the pending migrations, verify the schema and record it; put "
+        "everything back when that fails. Exit codes: 0 deployed or up to date; 4 "
+        "refused; 5 busy; 6 backup failed; 7 failed, nothing changed; 8 failed, put "
+        "back; 9 needs repair."
+    )
+
+    def add_options(self, parser: CommandParser) -> None:
+        """Declare what may be chosen for one deployment."""
+        add_change_options(parser)
+        parser.add_argument(
+            "--no-backup",
+            action="store_false",
+            dest="backup",
+            help="do without the backup: nothing to restore when all else fails",
+        )
+        parser.add_argument(
+            "--allow-drift",
+            action="store_true",
+            help="go on though the schema is not what the migrations build",
+        )
+        parser.add_argument(
+            "--yes",
+            "--no-input",
+            "--noinput",
+            action="store_true",
+            dest="yes",
+            help="accepted for scripts; a deployment asks nothing",
+        )
+
+    def operate(self, context: Context, options: dict[str, Any]) -> DeployReport:
+        """Deploy."""
+        return deploy(
+            context,
+            DeployOptions(
+                dry_run=options["dry_run"],
+                backup=options["backup"],
+                allow_drift=options["allow_drift"],
+                lock_wait_s=options["lock_wait"],
+            ),
+        )
+
+    def render(self, report: DeployReport) -> RenderableType:
+        """Return steps and verdict."""
+        return render_deploy(report)

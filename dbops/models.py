@@ -1,0 +1,126 @@
+"""The ledger: what dbops did to this database, when, by whom, and how it ended.
+
+Written by `dbops.postgres.ledger` on a connection of its own, so that a record of a
+failure survives the transaction that failed; read here by the admin site.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class Deployment(models.Model):
+    """One run of a command that changes the database."""
+
+    class Kind(models.TextChoices):
+        BASELINE = "baseline", _("baseline")
+        DEPLOY = "deploy", _("deploy")
+        ROLLBACK = "rollback", _("rollback")
+
+    class State(models.TextChoices):
+        RUNNING = "running", _("running")
+        DONE = "done", _("done")
+        FAILED = "failed", _("failed, nothing changed")
+        REVERTED = "reverted", _("failed, everything put back")
+        NEEDS_REPAIR = "needs_repair", _("needs repair")
+
+    id = models.UUIDField(primary_key=True)
+    kind = models.TextField(choices=Kind.choices)
+    state = models.TextField(choices=State.choices)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+    actor = models.TextField(help_text=_("user of the operating system"))
+    role = models.TextField(help_text=_("role on the server"))
+    host = models.TextField()
+    git_revision = models.TextField(help_text=_("empty where there is none"))
+    dbops_version = models.TextField()
+    backup_id = models.TextField()
+    fingerprint_before = models.TextField()
+    fingerprint_after = models.TextField()
+    message = models.TextField()
+
+    class Meta:
+        db_table = "dbops_deployment"
+        ordering = ("-started_at",)
+        verbose_name = _("deployment")
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.started_at:%Y-%m-%d %H:%M:%S} {self.state}"
+
+
+class Step(models.Model):
+    """One migration, or one operation of a non-atomic one, within a deployment."""
+
+    class Direction(models.TextChoices):
+        FORWARD = "forward", _("forward")
+        BACKWARD = "backward", _("backward")
+
+    class State(models.TextChoices):
+        RUNNING = "running", _("running")
+        DONE = "done", _("done")
+        FAILED = "failed", _("failed")
+
+    id = models.UUIDField(primary_key=True)
+    deployment = models.ForeignKey(
+        Deployment, on_delete=models.CASCADE, related_name="steps"
+    )
+    position = models.IntegerField(help_text=_("order within the deployment, from 1"))
+    app = models.TextField()
+    migration = models.TextField()
+    operation = models.IntegerField(
+        null=True, help_text=_("from 1; empty for a migration as a whole")
+    )
+    description = models.TextField()
+    direction = models.TextField(choices=Direction.choices)
+    state = models.TextField(choices=State.choices)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+    duration_s = models.FloatField(null=True)
+    sql = models.TextField(help_text=_("statements that ran, without their values"))
+    fingerprint_before = models.TextField()
+    fingerprint_after = models.TextField()
+    message = models.TextField()
+
+    class Meta:
+        db_table = "dbops_step"
+        ordering = ("deployment", "position")
+        verbose_name = _("step")
+
+    def __str__(self) -> str:
+        return f"{self.app}.{self.migration} {self.direction} {self.state}"
+
+
+class BackupRecord(models.Model):
+    """A backup that was published; its manifest beside the archive is the truth."""
+
+    backup_id = models.TextField(primary_key=True)
+    location = models.TextField()
+    taken_at = models.DateTimeField()
+    duration_s = models.FloatField()
+    size_bytes = models.BigIntegerField()
+    database_size_bytes = models.BigIntegerField()
+    fingerprint = models.TextField()
+    verified = models.TextField()
+
+    class Meta:
+        db_table = "dbops_backup"
+        ordering = ("-taken_at",)
+        verbose_name = _("backup")
+
+    def __str__(self) -> str:
+        return self.backup_id
+
+
+class CatalogRecord(models.Model):
+    """A schema that a fingerprint of the ledger stands for."""
+
+    fingerprint = models.TextField(primary_key=True)
+    catalog = models.TextField(help_text=_("as written by dbops.core.catalog"))
+
+    class Meta:
+        db_table = "dbops_catalog"
+        verbose_name = _("catalog")
+
+    def __str__(self) -> str:
+        return self.fingerprint[:12]

@@ -1,0 +1,149 @@
+"""Build what the migrations build, in a scratch database."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import psycopg
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations import Migration
+from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.state import ProjectState
+from psycopg.conninfo import conninfo_to_dict
+
+from dbops.core.catalog import Catalog
+from dbops.core.target import Target
+from dbops.errors import DbopsError, ServerFailed, UsageError
+from dbops.operations.context import Context
+from dbops.operations.history import get_id
+from dbops.postgres.catalog import fetch_catalog
+from dbops.postgres.scratch import fetch_properties, scratch_database
+from dbops.postgres.session import build_target
+
+SETTINGS_OF_KEYWORDS = {
+    "dbname": "NAME",
+    "user": "USER",
+    "password": "PASSWORD",
+    "host": "HOST",
+    "port": "PORT",
+}
+
+
+@contextmanager
+def use_database(context: Context, target: Target) -> Iterator[BaseDatabaseWrapper]:
+    """Let the alias mean another database, for this thread and this block.
+
+    Migrations and routers see the alias they expect: a project with several databases
+    decides by it what belongs where.
+    """
+    original = context.connection
+    substitute = original.copy(context.alias)
+    substitute.settings_dict = _build_settings(original, target)
+    connections[context.alias] = substitute
+    try:
+        yield substitute
+    finally:
+        substitute.close()
+        connections[context.alias] = original
+
+
+def _build_settings(original: BaseDatabaseWrapper, target: Target) -> dict[str, object]:
+    settings = copy.deepcopy(original.settings_dict)
+    options = dict(settings.get("OPTIONS", {}))
+    # A pool is kept by alias, so it would hand out sessions of the original.
+    options.pop("pool", None)
+    if target.parameters == _get_parameters(original, target.database):
+        settings["NAME"] = target.database
+    else:
+        options.pop("service", None)
+        for key, value in target.parameters.items():
+            if key in SETTINGS_OF_KEYWORDS:
+                settings[SETTINGS_OF_KEYWORDS[key]] = value
+            else:
+                options[key] = value
+    return {**settings, "OPTIONS": options, "CONN_MAX_AGE": None}
+
+
+def _get_parameters(original: BaseDatabaseWrapper, database: str) -> object:
+    target = build_target(original.alias, original.get_connection_params())
+    return target.with_database(database).parameters
+
+
+def get_scratch_server(context: Context) -> Target:
+    """Return where scratch databases are made: `SCRATCH_URL`, or beside the database.
+
+    Raises:
+        UsageError: the URL cannot be read.
+    """
+    if not context.settings.scratch_url:
+        return context.target
+    try:
+        parameters = conninfo_to_dict(context.settings.scratch_url)
+    except psycopg.ProgrammingError as error:
+        # The error's text repeats the URL, and there may be a password in it.
+        raise UsageError(
+            "DBOPS_SCRATCH_URL cannot be read",
+            hint="use postgres://user@host:5432/postgres",
+        ) from error
+    return build_target(context.alias, {"dbname": "postgres", **parameters})
+
+
+class Replay:
+    """A scratch database on its way through the migrations.
+
+    The state is carried along as a fresh `migrate` carries it.
+    """
+
+    def __init__(
+        self, connection: BaseDatabaseWrapper, state: ProjectState, target: Target
+    ) -> None:
+        self.connection = connection
+        self.state = state
+        self.target = target
+        self._executor = MigrationExecutor(connection)
+
+    def apply(self, migrations: Iterable[Migration]) -> None:
+        """Apply these, in the order given.
+
+        Raises:
+            ServerFailed: one of them fails, even on an empty database.
+        """
+        for migration in migrations:
+            try:
+                self.state = self._executor.apply_migration(self.state, migration)
+            except (DbopsError, KeyboardInterrupt):
+                raise
+            except Exception as error:
+                text = " ".join(str(error).split())
+                raise ServerFailed(
+                    f'migration "{get_id(migration)}" fails in an empty scratch '
+                    f"database: {type(error).__name__}: {text}",
+                    hint="correct the migration, then run the command again",
+                ) from error
+
+    def fetch_catalog(self) -> Catalog:
+        """Return what has been built so far."""
+        self.connection.ensure_connection()
+        return fetch_catalog(self.connection.connection)
+
+
+@contextmanager
+def open_replay(context: Context) -> Iterator[Replay]:
+    """Create a scratch database; inside the block the alias means it.
+
+    Raises:
+        Refused: the role may not create databases.
+        ServerFailed: the server could not create it.
+    """
+    server = get_scratch_server(context)
+    same_server = not context.settings.scratch_url
+    like = fetch_properties(context.connect()) if same_server else None
+    with (
+        scratch_database(server, like) as target,
+        use_database(context, target) as connection,
+    ):
+        real_apps = MigrationExecutor(None).loader.unmigrated_apps
+        yield Replay(connection, ProjectState(real_apps=real_apps), target)

@@ -1,0 +1,320 @@
+"""Go back by SQL to an earlier migration, and prove each step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import psycopg
+from django.db.migrations import Migration
+from django.db.migrations.executor import MigrationExecutor
+from django.db.utils import Error
+
+from dbops.core.catalog import Catalog
+from dbops.core.compare import Comparison, Difference
+from dbops.core.migration import MigrationId
+from dbops.core.sql_script import Script
+from dbops.errors import (
+    DbopsError,
+    Interrupted,
+    NeedsRepair,
+    Refused,
+    Reverted,
+    ServerFailed,
+    UsageError,
+)
+from dbops.operations.apply import StatementLog
+from dbops.operations.context import Context
+from dbops.operations.history import (
+    LEDGER_APP,
+    History,
+    find_migration,
+    get_id,
+    read_history,
+)
+from dbops.operations.replay import open_replay
+from dbops.operations.run import (
+    claim_session,
+    close_cut_off_run,
+    emit_signals,
+    install_ledger,
+    open_run,
+    record_step,
+)
+from dbops.operations.schema import compare, fetch_live_catalog
+from dbops.operations.unapply import Way, find_way_back, unapply_migration
+from dbops.postgres.deploy_lock import DeployLock, open_deploy_lock
+from dbops.postgres.ledger import (
+    ADOPTED,
+    Ledger,
+    fetch_known_catalog,
+    fetch_last_application,
+    ledger_exists,
+)
+
+ZERO = "zero"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollbackStep:
+    """One migration to take back, and how."""
+
+    migration: MigrationId
+    way: str
+    """`down.sql`, or `reverse` for Django's own."""
+    statements: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollbackReport:
+    """What was taken back, newest first."""
+
+    target: str
+    unapplied: tuple[MigrationId, ...] = ()
+    steps: tuple[RollbackStep, ...] = ()
+    schema_matches: bool | None = None
+    """None where nothing was done."""
+    differences: tuple[Difference, ...] = ()
+    notes: tuple[str, ...] = ()
+    dry_run: bool = False
+
+
+def roll_back(
+    context: Context,
+    app: str,
+    name: str,
+    *,
+    dry_run: bool = False,
+    lock_wait_s: float = 30.0,
+) -> RollbackReport:
+    """Take back each applied migration after `name` (or all, for `zero`).
+
+    Newest first, across apps; each in one transaction with its history row, committed
+    only when the schema is the one that was there before it was applied.
+
+    Raises:
+        UsageError: no such app or migration, or it is not applied.
+        Refused: one of them has no way back; nothing was changed.
+        Reverted: the schema did not come out right, and was left as it was.
+        NeedsRepair: some were taken back, and the next could not be.
+    """
+    if dry_run:
+        history = read_history(context)
+        return _build_report(app, name, _plan(context, history, app, name))
+    with open_deploy_lock(
+        context.target,
+        command="rollback",
+        wait_s=lock_wait_s,
+        progress=context.progress,
+    ) as lock:
+        claim_session(context, "rollback")
+        history = read_history(context)
+        notes = close_cut_off_run(context, history)
+        for note in notes:
+            context.progress(note)
+        plan = _plan(context, history, app, name)
+        report = replace(_build_report(app, name, plan), dry_run=False, notes=notes)
+        if not plan:
+            return report
+        install_ledger(context, history)
+        return _Rollback(context, lock, history, plan, report).run()
+
+
+Plan = Sequence[tuple[Migration, Way]]
+
+
+def _plan(context: Context, history: History, app: str, name: str) -> Plan:
+    if name == ZERO:
+        if app not in {each.app_label for each in history.plan}:
+            find_migration(history, app, name)
+        key: tuple[str, str | None] = (app, None)
+    else:
+        target = find_migration(history, app, name)
+        if target not in history.applied:
+            raise UsageError(
+                f'migration "{target}" is not applied, so there is nothing to go '
+                "back to",
+                hint="manage.py dbops_status",
+            )
+        key = target
+    executor = MigrationExecutor(context.connection)
+    backwards = [each for each, _ in executor.migration_plan([key])]
+    for migration in backwards:
+        _require_own_work(context, migration)
+    return [(each, find_way_back(context, each)) for each in backwards]
+
+
+def _require_own_work(context: Context, migration: Migration) -> None:
+    name = get_id(migration)
+    if name.app == LEDGER_APP:
+        raise Refused(
+            "the ledger cannot be rolled back by what writes it",
+            hint=f"manage.py migrate {LEDGER_APP} zero",
+        )
+    connection = context.connect()
+    if not ledger_exists(connection):
+        return
+    step = fetch_last_application(connection, name)
+    if step is not None and step.description == ADOPTED:
+        raise Refused(
+            f'migration "{name}" was adopted: its tables were there before dbops, '
+            "and taking it back would drop them",
+            hint="name it, or a later one, as the migration to go back to",
+        )
+
+
+def _build_report(app: str, name: str, plan: Plan) -> RollbackReport:
+    steps = tuple(
+        RollbackStep(
+            migration=get_id(migration),
+            way="down.sql" if isinstance(way, Script) else "reverse",
+            statements=way.statements if isinstance(way, Script) else (),
+        )
+        for migration, way in plan
+    )
+    return RollbackReport(target=f"{app}.{name}", steps=steps, dry_run=True)
+
+
+class _Rollback:
+    """One run under the deploy lock."""
+
+    def __init__(
+        self,
+        context: Context,
+        lock: DeployLock,
+        history: History,
+        plan: Plan,
+        report: RollbackReport,
+    ) -> None:
+        self.context = context
+        self.lock = lock
+        self.history = history
+        self.plan = plan
+        self.report = report
+        self.replayed: Mapping[MigrationId, Catalog] | None = None
+        self.drift: frozenset[Difference] = frozenset()
+
+    def run(self) -> RollbackReport:
+        """Take back all of the plan, and return or raise with the report."""
+        before = fetch_live_catalog(self.context)
+        migrations = [migration for migration, _ in self.plan]
+        with open_run(self.context, "rollback", before) as ledger:
+            with emit_signals(self.context, migrations, backwards=True):
+                for migration, way in self.plan:
+                    self._take_back(migration, way, ledger)
+            ledger.finish("done", after=fetch_live_catalog(self.context))
+        return self.report
+
+    def _take_back(self, migration: Migration, way: Way, ledger: Ledger) -> None:
+        name = get_id(migration)
+        self.lock.check()
+        live = fetch_live_catalog(self.context)
+        expected = self._find_expected(migration, live)
+        self.context.progress(f"taking back {name}")
+        log = StatementLog(self.context)
+
+        def check() -> None:
+            found = compare(self.context, expected, fetch_live_catalog(self.context))
+            self._judge(name, found)
+
+        try:
+            with record_step(
+                self.context,
+                ledger,
+                migration,
+                direction="backward",
+                log=log,
+                before=live,
+            ):
+                unapply_migration(self.context, migration, way, log=log, check=check)
+        except (DbopsError, Error, psycopg.Error, KeyboardInterrupt) as error:
+            raise self._explain(name, way, error) from error
+        self.report = replace(self.report, unapplied=(*self.report.unapplied, name))
+
+    def _judge(self, name: MigrationId, found: Comparison) -> None:
+        differences = tuple(
+            each for each in found.differences if each not in self.drift
+        )
+        matches = not differences
+        self.report = replace(
+            self.report,
+            schema_matches=matches,
+            differences=differences,
+            notes=(*self.report.notes, *map(str, found.notes)),
+        )
+        if not matches:
+            raise Reverted(
+                f'the way back of "{name}" does not give back the schema that was '
+                f"there before it: {len(differences)} "
+                f"difference{'s' if len(differences) > 1 else ''}; everything was "
+                "put back",
+                hint="correct its down.sql, then run the command again",
+                report=self.report,
+            )
+
+    def _find_expected(self, migration: Migration, live: Catalog) -> Catalog:
+        """Return the schema before the migration: as recorded, or else as built.
+
+        What was recorded counts as long as nothing else was applied since.
+        """
+        connection = self.context.connect()
+        step = fetch_last_application(connection, get_id(migration))
+        if step is not None and step.fingerprint_after == live.fingerprint:
+            known = fetch_known_catalog(connection, step.fingerprint_before)
+            if known is not None:
+                return known
+        if self.replayed is None:
+            self.replayed, head = self._replay()
+            self.drift = frozenset(compare(self.context, head, live).differences)
+        return self.replayed[get_id(migration)]
+
+    def _replay(self) -> tuple[dict[MigrationId, Catalog], Catalog]:
+        left = [migration for migration, _ in self.plan]
+        done = set(self.report.unapplied)
+        remaining = [
+            each
+            for each in self.history.applied_plan
+            if each not in left and get_id(each) not in done
+        ]
+        self.context.progress(
+            f"building the schema of {len(remaining)} migrations in a scratch database"
+        )
+        found = {}
+        with open_replay(self.context) as replay:
+            replay.apply(remaining)
+            for migration in reversed(left):
+                if get_id(migration) not in done:
+                    found[get_id(migration)] = replay.fetch_catalog()
+                    replay.apply([migration])
+            return found, replay.fetch_catalog()
+
+    def _explain(self, name: MigrationId, way: Way, error: BaseException) -> DbopsError:
+        cause = _translate(name, error)
+        one_by_one = isinstance(way, Script) and not way.transactional
+        if not self.report.unapplied and not one_by_one:
+            cause.report = self.report
+            return cause
+        done = ", ".join(map(str, self.report.unapplied)) or "none"
+        half = f'; "{name}" may be half taken back' if one_by_one else ""
+        return NeedsRepair(
+            f"{cause.message}. Taken back before: {done}{half}",
+            hint="remove the cause, then run the command again; or go forward: "
+            "manage.py dbops_deploy",
+            report=self.report,
+        )
+
+
+def _translate(name: MigrationId, error: BaseException) -> DbopsError:
+    match error:
+        case DbopsError():
+            return error
+        case KeyboardInterrupt():
+            return Interrupted(
+                f'interrupted in the way back of "{name}", which was left as it was',
+                hint="run the command again",
+            )
+        case _:
+            return ServerFailed(
+                f'the way back of "{name}" failed: {" ".join(str(error).split())}',
+                hint="correct its down.sql, then run the command again",
+            )

@@ -1,0 +1,223 @@
+"""What deploy and rollback share: a run in the ledger, and its steps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import psycopg
+from django.core.management.sql import (
+    emit_post_migrate_signal,
+    emit_pre_migrate_signal,
+)
+from django.db import transaction
+from django.db.migrations import Migration
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
+
+import dbops
+from dbops.core.catalog import Catalog
+from dbops.core.migration import MigrationId
+from dbops.core.statement import join_statements
+from dbops.errors import NeedsRepair, Refused, Reverted
+from dbops.operations.apply import OneMigration, StatementLog
+from dbops.operations.context import Context
+from dbops.operations.history import LEDGER_APP, History, get_id
+from dbops.operations.schema import fetch_live_catalog
+from dbops.postgres.ledger import (
+    DeploymentRow,
+    Ledger,
+    fetch_last_deployment,
+    fetch_steps,
+    ledger_exists,
+)
+from dbops.postgres.session import open_session
+from dbops.postgres.workers import WORKER_PREFIX, end_orphans
+
+
+def install_ledger(context: Context, history: History) -> tuple[MigrationId, ...]:
+    """Apply dbops's own pending migrations, each in one transaction with its row.
+
+    Raises:
+        Refused: a router keeps dbops's tables out of this database.
+    """
+    applied = []
+    for migration in history.pending:
+        if migration.app_label != LEDGER_APP:
+            continue
+        executor = OneMigration(
+            context.connection,
+            within=lambda: transaction.atomic(using=context.alias),
+        )
+        executor.migrate([get_id(migration)], plan=[(migration, False)])
+        applied.append(get_id(migration))
+    if not ledger_exists(context.connect()):
+        raise Refused(
+            f'the ledger\'s tables are not in database "{context.alias}"',
+            hint=f'let the routers allow app "{LEDGER_APP}" there, '
+            "or add its schema to the search_path",
+        )
+    return tuple(applied)
+
+
+@contextmanager
+def open_run(context: Context, kind: str, before: Catalog) -> Iterator[Ledger]:
+    """Record a run in the ledger: how it begins, and how the block ends."""
+    with open_session(context.target, purpose=f"{kind}:ledger") as session:
+        ledger = Ledger(session)
+        ledger.start(kind, version=dbops.__version__, before=before)
+        try:
+            yield ledger
+        except BaseException as error:
+            # The first error counts, also when the server is gone.
+            with suppress(psycopg.Error):
+                ledger.finish(_find_state(error), message=str(error))
+            raise
+
+
+def _find_state(error: BaseException) -> str:
+    match error:
+        case NeedsRepair():
+            return "needs_repair"
+        case Reverted():
+            return "reverted"
+        case _:
+            return "failed"
+
+
+@contextmanager
+def record_step(
+    context: Context,
+    ledger: Ledger,
+    migration: Migration,
+    *,
+    direction: str,
+    log: StatementLog,
+    before: Catalog,
+) -> Iterator[None]:
+    """Record one migration of a run, its SQL, and the schema before and after."""
+    step = ledger.start_step(
+        get_id(migration),
+        direction=direction,
+        description=", ".join(each.describe() for each in migration.operations),
+        before=before,
+    )
+    started = time.monotonic()
+
+    def finish(state: str, **fields: Any) -> None:
+        ledger.finish_step(
+            step,
+            state=state,
+            sql=join_statements(log.statements),
+            duration_s=time.monotonic() - started,
+            **fields,
+        )
+
+    try:
+        yield
+    except BaseException as error:
+        with suppress(psycopg.Error):
+            finish("failed", message=str(error))
+        raise
+    finish("done", after=fetch_live_catalog(context))
+
+
+@contextmanager
+def emit_signals(
+    context: Context, migrations: Sequence[Migration], *, backwards: bool
+) -> Iterator[None]:
+    """Send pre_migrate and post_migrate as `migrate` does: contenttypes, permissions
+    and sites are made by their receivers.
+    """
+    plan = [(migration, backwards) for migration in migrations]
+    apps = _build_apps(context)
+    emit_pre_migrate_signal(0, False, context.alias, apps=apps, plan=plan)  # noqa: FBT003
+    yield
+    apps = _build_apps(context)
+    emit_post_migrate_signal(0, False, context.alias, apps=apps, plan=plan)  # noqa: FBT003
+
+
+def _build_apps(context: Context) -> Any:
+    """Return the historical models of what is applied now."""
+    loader = MigrationLoader(context.connection)
+    applied = [key for key in loader.graph.nodes if key in loader.applied_migrations]
+    return loader.project_state(applied, at_end=True).apps
+
+
+def claim_session(context: Context, command: str) -> None:
+    """Make Django's session the only one of dbops that works on the database.
+
+    To be called under the deploy lock. A session that a killed run left behind goes
+    on with its statement until it notices; it is terminated, and so is one whose lock
+    was lost. Its name tells the next run which one it is.
+    """
+    connection = context.connect()
+    for pid, application_name in end_orphans(connection):
+        context.progress(
+            f'terminated session {pid} ("{application_name}"), left by a run that '
+            "was killed"
+        )
+    connection.execute(
+        "SELECT pg_catalog.set_config('application_name', %s, false)",
+        (f"{WORKER_PREFIX}{command}",),
+    )
+
+
+def close_cut_off_run(context: Context, history: History) -> tuple[str, ...]:
+    """Settle the record of a run that was killed, and say how far it came.
+
+    To be called under the deploy lock: whoever wrote "running" is gone then. What an
+    atomic migration did is known from its history row, which shares its transaction.
+    """
+    connection = context.connect()
+    if not ledger_exists(connection):
+        return ()
+    last = fetch_last_deployment(connection)
+    if last is None or last.state != "running":
+        return ()
+    notes = _explain(context, history, last)
+    ledger = Ledger(connection)
+    ledger.resume(last.id)
+    ledger.finish("failed", message="; ".join(notes))
+    return notes
+
+
+def _explain(
+    context: Context, history: History, last: DeploymentRow
+) -> tuple[str, ...]:
+    connection = context.connect()
+    who = f"the {last.kind} of {last.started_at:%Y-%m-%d %H:%M:%S} UTC"
+    stopped = [
+        step
+        for step in fetch_steps(connection, last.id)
+        if step.state == "running" and step.operation is None
+    ]
+    if not stopped:
+        return (f"{who} by {last.actor} was cut off, in no migration",)
+    ledger = Ledger(connection)
+    notes = []
+    for step in stopped:
+        applied = step.migration_id in history.applied
+        done = applied == (step.direction == "forward")
+        notes.append(
+            f'{who} by {last.actor} was cut off in "{step.migration_id}", '
+            f"which is {'applied' if applied else 'not applied'} now"
+        )
+        ledger.finish_step(
+            step.id,
+            state="done" if done else "failed",
+            sql="",
+            duration_s=None,
+            message="cut off",
+        )
+    return tuple(notes)
+
+
+def forget_migration(context: Context, migration: Migration) -> None:
+    """Remove the history rows of a migration, as Django's executor would."""
+    recorder = MigrationRecorder(context.connection)
+    for app, name in migration.replaces:
+        recorder.record_unapplied(app, name)
+    recorder.record_unapplied(migration.app_label, migration.name)

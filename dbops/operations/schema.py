@@ -1,0 +1,154 @@
+"""The live schema, what the migrations make of it, and the difference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from django.db.migrations import Migration
+from django.db.migrations.operations.base import Operation
+
+from dbops.core.catalog import Catalog, ObjectKind
+from dbops.core.compare import (
+    Comparison,
+    Difference,
+    DifferenceKind,
+    Verdict,
+    compare_catalogs,
+)
+from dbops.core.migration import MigrationId
+from dbops.operations.apply import observe_operations
+from dbops.operations.context import Context
+from dbops.operations.history import History, get_id
+from dbops.operations.replay import Replay, open_replay
+from dbops.postgres.catalog import fetch_catalog
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expectation:
+    """What the migrations build, read from a scratch database."""
+
+    applied: Catalog
+    """With all applied migrations."""
+    stages: Mapping[MigrationId, Sequence[Catalog]]
+    """For each pending migration, in order: the schema after it, or, of a non-atomic
+    one, after each of its operations."""
+
+    @property
+    def final(self) -> Catalog:
+        """With the pending migrations too."""
+        *_, last = (self.applied, *(stages[-1] for stages in self.stages.values()))
+        return last
+
+
+def fetch_live_catalog(context: Context) -> Catalog:
+    """Return the schema of the database as it is now."""
+    return fetch_catalog(context.connect())
+
+
+def compare(context: Context, expected: Catalog, actual: Catalog) -> Comparison:
+    """Compare two schemas by the project's rules."""
+    return compare_catalogs(expected, actual, ignore=context.settings.ignore)
+
+
+def is_same(context: Context, expected: Catalog, actual: Catalog) -> bool:
+    """Say whether two schemas are identical or equivalent."""
+    return compare(context, expected, actual).verdict is not Verdict.DIFFERENT
+
+
+def build_expectation(context: Context, history: History) -> Expectation:
+    """Replay the applied and the pending migrations in a scratch database.
+
+    Raises:
+        Refused: the role may not create databases.
+        ServerFailed: a migration fails even on an empty database.
+    """
+    context.progress(
+        f"building the schema of {len(history.plan)} migrations in a scratch database"
+    )
+    with open_replay(context) as replay:
+        replay.apply(history.applied_plan)
+        applied = replay.fetch_catalog()
+        stages = {get_id(each): _build_stages(replay, each) for each in history.pending}
+    return Expectation(applied=applied, stages=stages)
+
+
+def _build_stages(replay: Replay, migration: Migration) -> Sequence[Catalog]:
+    if migration.atomic:
+        replay.apply([migration])
+        return [replay.fetch_catalog()]
+    catalogs: list[Catalog] = []
+
+    @contextmanager
+    def observe(_number: int, _operation: Operation) -> Iterator[None]:
+        yield
+        catalogs.append(replay.fetch_catalog())
+
+    replay.apply([observe_operations(migration, observe)])
+    return catalogs or [replay.fetch_catalog()]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """How far into a non-atomic migration the live schema is."""
+
+    done: int
+    """Operations that the schema already has."""
+    invalid_indexes: tuple[str, ...]
+    """Left by a CREATE INDEX CONCURRENTLY that was cut off."""
+    comparison: Comparison
+    """Of the live schema with the nearest stage."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the live schema is one of the stages, but for INVALID indexes."""
+        return len(self.comparison.differences) == len(self.invalid_indexes)
+
+
+def find_position(
+    context: Context, before: Catalog, stages: Sequence[Catalog], live: Catalog
+) -> Position:
+    """Find the stage that the live schema is at, or else the nearest one.
+
+    Of several that are equal, as around an operation on data alone, the first.
+    """
+    known = set(_get_indexes(before))
+    ours = {name for stage in stages for name in _get_indexes(stage)} - known
+    positions = [
+        _build_position(done, compare(context, stage, live), ours)
+        for done, stage in enumerate([before, *stages])
+    ]
+    return min(
+        positions,
+        key=lambda each: (
+            not each.is_known,
+            len(each.comparison.differences),
+            each.done,
+        ),
+    )
+
+
+def _get_indexes(catalog: Catalog) -> Iterator[str]:
+    return (each.name for each in catalog.objects if each.kind is ObjectKind.INDEX)
+
+
+def _build_position(done: int, comparison: Comparison, ours: set[str]) -> Position:
+    return Position(
+        done=done,
+        invalid_indexes=tuple(
+            each.name
+            for each in comparison.differences
+            if is_invalid_index(each) and each.name in ours
+        ),
+        comparison=comparison,
+    )
+
+
+def is_invalid_index(difference: Difference) -> bool:
+    """Say whether this is what a cut-off CREATE INDEX CONCURRENTLY leaves."""
+    return (
+        difference.kind is DifferenceKind.EXTRA
+        and difference.object is ObjectKind.INDEX
+        and "INVALID" in (difference.actual or "")
+    )

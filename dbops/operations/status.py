@@ -1,0 +1,144 @@
+"""Is it safe to deploy, and what would be done?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from dbops.core.migration import MigrationId
+from dbops.operations.adoption import find_existing_tables
+from dbops.operations.context import Context
+from dbops.operations.history import History, get_id, read_history
+from dbops.postgres.deploy_lock import fetch_holder
+from dbops.postgres.ledger import (
+    DeploymentRow,
+    fetch_last_deployment,
+    fetch_steps,
+    ledger_exists,
+)
+from dbops.postgres.session import Connection
+
+
+class State(StrEnum):
+    """The one word for a database."""
+
+    UP_TO_DATE = "up_to_date"
+    PENDING = "pending"
+    FAILED = "failed"
+    DIVERGED = "diverged"
+    NOT_ADOPTED = "not_adopted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastRun:
+    """The newest entry of the ledger."""
+
+    kind: str
+    state: str
+    started_at: datetime
+    actor: str
+    host: str
+    backup_id: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusReport:
+    """Where the database stands."""
+
+    state: State
+    applied: int
+    pending: tuple[MigrationId, ...]
+    unknown: tuple[MigrationId, ...]
+    failed: tuple[MigrationId, ...]
+    existing_tables: tuple[str, ...]
+    """Tables that are there though no migration is recorded for them."""
+    server: str
+    place: str
+    running: str | None
+    """Who holds the deploy lock now."""
+    last: LastRun | None
+
+    @property
+    def exit_code(self) -> int:
+        """3 for anything but up to date."""
+        return 0 if self.state is State.UP_TO_DATE else 3
+
+
+def read_status(context: Context) -> StatusReport:
+    """Compare the project's migrations with the history and the ledger.
+
+    Reads only; looks at no table's contents.
+
+    Raises:
+        ServerFailed: the database cannot be reached.
+        Refused: the migrations contradict each other or the history.
+    """
+    history = read_history(context)
+    connection = context.connect()
+    existing = find_existing_tables(context, history)
+    holder = fetch_holder(connection)
+    last = fetch_last_deployment(connection) if ledger_exists(connection) else None
+    failed = _find_failed(connection, history, last) if last and not holder else ()
+    cut_off = last is not None and last.state == "running" and not holder
+    state = _find_state(
+        history,
+        failed=bool(failed or cut_off or (last and last.state == "needs_repair")),
+        not_adopted=bool(existing),
+    )
+    return StatusReport(
+        state=state,
+        applied=len(history.applied),
+        pending=tuple(map(get_id, history.pending)),
+        unknown=history.unknown,
+        failed=failed,
+        existing_tables=tuple(
+            table for tables in existing.values() for table in tables
+        ),
+        server=f"PostgreSQL {connection.info.parameter_status('server_version')}",
+        place=context.target.place,
+        running=str(holder) if holder else None,
+        last=_build_last(last) if last else None,
+    )
+
+
+def _find_failed(
+    connection: Connection, history: History, last: DeploymentRow
+) -> tuple[MigrationId, ...]:
+    if last.state not in ("running", "needs_repair"):
+        return ()
+    stuck = {
+        step.migration_id
+        for step in fetch_steps(connection, last.id)
+        if step.operation is None and step.state != "done"
+    }
+    return tuple(
+        sorted(
+            each
+            for each in stuck
+            if (each in history.applied) == (last.kind == "rollback")
+        )
+    )
+
+
+def _find_state(history: History, *, failed: bool, not_adopted: bool) -> State:
+    if failed:
+        return State.FAILED
+    if not_adopted:
+        return State.NOT_ADOPTED
+    if history.unknown:
+        return State.DIVERGED
+    return State.PENDING if history.pending else State.UP_TO_DATE
+
+
+def _build_last(row: DeploymentRow) -> LastRun:
+    return LastRun(
+        kind=row.kind,
+        state=row.state,
+        started_at=row.started_at,
+        actor=row.actor,
+        host=row.host,
+        backup_id=row.backup_id,
+        message=row.message,
+    )

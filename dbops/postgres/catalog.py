@@ -1,0 +1,121 @@
+"""The live catalog, read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import psycopg
+from psycopg.pq import TransactionStatus
+from psycopg.rows import class_row
+
+from dbops.core.catalog import Catalog, ObjectKind, SchemaObject, build_catalog
+from dbops.core.describe import (
+    ColumnRow,
+    ObjectRow,
+    SequenceRow,
+    describe_column,
+    describe_object,
+    describe_sequence,
+)
+from dbops.errors import Busy, ServerFailed
+from dbops.sql import load
+
+LOCK_TIMEOUT_S = 10
+
+Row = TypeVar("Row")
+
+DESCRIBED_IN_SQL = {
+    "catalog_schemas": ObjectKind.SCHEMA,
+    "catalog_extensions": ObjectKind.EXTENSION,
+    "catalog_enums": ObjectKind.ENUM,
+    "catalog_domains": ObjectKind.DOMAIN,
+    "catalog_composites": ObjectKind.TYPE,
+    "catalog_ranges": ObjectKind.TYPE,
+    "catalog_tables": ObjectKind.TABLE,
+    "catalog_constraints": ObjectKind.CONSTRAINT,
+    "catalog_indexes": ObjectKind.INDEX,
+    "catalog_functions": ObjectKind.FUNCTION,
+    "catalog_triggers": ObjectKind.TRIGGER,
+    "catalog_views": ObjectKind.VIEW,
+    "catalog_policies": ObjectKind.POLICY,
+    "catalog_rules": ObjectKind.RULE,
+    "catalog_statistics": ObjectKind.STATISTICS,
+}
+
+
+def fetch_catalog(connection: psycopg.Connection) -> Catalog:
+    """Read the schemas of the connection's database.
+
+    Outside a transaction, all is read under one REPEATABLE READ READ ONLY snapshot
+    (deparsed text still follows the newest state, as PostgreSQL's functions do). Inside
+    one, its uncommitted changes are seen, and it stays as it was. Tables that a view or
+    an expression names are locked ACCESS SHARE while being read.
+
+    Left out: owners, grants, security labels, tablespaces; members of extensions;
+    casts, operators, operator classes, collations, text search objects, languages,
+    foreign servers, publications, event triggers, base types; the names of PostgreSQL
+    18's NOT NULL constraints; triggers of foreign keys that were switched off.
+
+    Raises:
+        Busy: another session holds a lock in the way, or changes the schema right now.
+        ServerFailed: any other failure.
+    """
+    with _translate_errors(), _pin_session(connection):
+        return build_catalog(_fetch_objects(connection))
+
+
+def _fetch_objects(connection: psycopg.Connection) -> Iterator[SchemaObject]:
+    for name, kind in DESCRIBED_IN_SQL.items():
+        for row in _fetch(connection, name, ObjectRow):
+            yield describe_object(kind, row)
+    yield from map(
+        describe_sequence, _fetch(connection, "catalog_sequences", SequenceRow)
+    )
+    yield from map(describe_column, _fetch(connection, "catalog_columns", ColumnRow))
+
+
+def _fetch(connection: psycopg.Connection, name: str, row: type[Row]) -> list[Row]:
+    query = load(name, connection.info.server_version)
+    with connection.cursor(row_factory=class_row(row)) as cursor:
+        return cursor.execute(query.encode()).fetchall()
+
+
+@contextmanager
+def _pin_session(connection: psycopg.Connection) -> Iterator[None]:
+    idle = connection.info.transaction_status == TransactionStatus.IDLE
+    with connection.transaction(force_rollback=True):
+        if idle:
+            connection.execute(
+                "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+            )
+        connection.execute(
+            load("pin_catalog_session").encode(),
+            {"lock_timeout": f"{LOCK_TIMEOUT_S}s"},
+        )
+        yield
+
+
+@contextmanager
+def _translate_errors() -> Iterator[None]:
+    try:
+        yield
+    except psycopg.errors.LockNotAvailable as error:
+        raise Busy(
+            "cannot read the catalog: another session holds a lock on a table for more "
+            f"than {LOCK_TIMEOUT_S} s",
+            hint="python manage.py dbops_locks",
+        ) from error
+    except psycopg.errors.InternalError_ as error:
+        # "cache lookup failed": dropped between the snapshot and its deparsing.
+        raise Busy(
+            f"cannot read the catalog: it changed while being read ({_tell(error)})",
+            hint="run the command again when no other session changes the schema",
+        ) from error
+    except psycopg.Error as error:
+        raise ServerFailed(f"cannot read the catalog: {_tell(error)}") from error
+
+
+def _tell(error: psycopg.Error) -> str:
+    return " ".join(str(error).split())

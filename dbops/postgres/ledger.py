@@ -1,0 +1,229 @@
+"""Write and read the ledger on a connection of its own."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+import subprocess
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from psycopg.rows import class_row
+
+from dbops.core.catalog import Catalog, read_catalog, write_catalog
+from dbops.core.migration import MigrationId
+from dbops.postgres.session import Connection
+from dbops.sql import load
+
+ADOPTED = "adopted"
+"""The description of a step that recorded a migration without running its SQL."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentRow:
+    """One run of a command that changes the database."""
+
+    id: UUID
+    kind: str
+    state: str
+    started_at: datetime
+    finished_at: datetime | None
+    actor: str
+    host: str
+    backup_id: str
+    fingerprint_before: str
+    fingerprint_after: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRow:
+    """One migration, or one operation of it, within a deployment."""
+
+    id: UUID
+    app: str
+    migration: str
+    operation: int | None
+    description: str
+    direction: str
+    state: str
+    fingerprint_before: str
+    fingerprint_after: str
+    message: str
+
+    @property
+    def migration_id(self) -> MigrationId:
+        """The migration it belongs to."""
+        return MigrationId(self.app, self.migration)
+
+
+def ledger_exists(connection: Connection) -> bool:
+    """Say whether the ledger's tables are there."""
+    row = connection.execute(load("ledger_exists")).fetchone()
+    return row is not None and bool(row[0])
+
+
+def fetch_last_deployment(connection: Connection) -> DeploymentRow | None:
+    """Return the newest deployment, finished or not."""
+    with connection.cursor(row_factory=class_row(DeploymentRow)) as cursor:
+        return cursor.execute(load("ledger_last_deployment")).fetchone()
+
+
+def fetch_steps(connection: Connection, deployment: UUID) -> list[StepRow]:
+    """Return the steps of a deployment, in the order in which they began."""
+    with connection.cursor(row_factory=class_row(StepRow)) as cursor:
+        return cursor.execute(
+            load("ledger_steps"), {"deployment": deployment}
+        ).fetchall()
+
+
+def fetch_last_application(
+    connection: Connection, migration: MigrationId
+) -> StepRow | None:
+    """Return the step that applied this migration most recently."""
+    with connection.cursor(row_factory=class_row(StepRow)) as cursor:
+        return cursor.execute(
+            load("ledger_last_application"),
+            {"app": migration.app, "migration": migration.name},
+        ).fetchone()
+
+
+def fetch_known_catalog(connection: Connection, fingerprint: str) -> Catalog | None:
+    """Return the schema that a fingerprint of the ledger stands for."""
+    row = connection.execute(
+        load("ledger_find_catalog"), {"fingerprint": fingerprint}
+    ).fetchone()
+    return read_catalog(row[0]) if row else None
+
+
+class Ledger:
+    """The record of one deployment, written while it happens.
+
+    `connection` is in autocommit mode, and not the one that the work is done on.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.deployment_id = uuid4()
+
+    def start(self, kind: str, *, version: str, before: Catalog) -> None:
+        """Write down that it begins, on this schema."""
+        self._save(before)
+        self._execute(
+            "ledger_start_deployment",
+            id=self.deployment_id,
+            kind=kind,
+            actor=_find_actor(),
+            host=socket.gethostname(),
+            git_revision=_find_git_revision(),
+            dbops_version=version,
+            fingerprint_before=before.fingerprint,
+        )
+
+    def resume(self, deployment: UUID) -> None:
+        """Go on with the record of a deployment that was cut off."""
+        self.deployment_id = deployment
+
+    def name_backup(self, backup_id: str) -> None:
+        """Write down which backup was taken for it."""
+        self._execute("ledger_name_backup", id=self.deployment_id, backup_id=backup_id)
+
+    def record_backup(self, **fields: Any) -> None:
+        """Write down a backup that was published; the fields of `BackupRecord`."""
+        self._execute("ledger_record_backup", **fields)
+
+    def start_step(
+        self,
+        migration: MigrationId,
+        *,
+        direction: str,
+        description: str,
+        before: Catalog | None,
+        operation: int | None = None,
+    ) -> UUID:
+        """Write down that a step begins, and return its id."""
+        step = uuid4()
+        if before is not None:
+            self._save(before)
+        self._execute(
+            "ledger_start_step",
+            id=step,
+            deployment=self.deployment_id,
+            app=migration.app,
+            migration=migration.name,
+            operation=operation,
+            description=description,
+            direction=direction,
+            fingerprint_before=before.fingerprint if before else "",
+        )
+        return step
+
+    def finish_step(
+        self,
+        step: UUID,
+        *,
+        state: str,
+        sql: str,
+        duration_s: float | None,
+        after: Catalog | None = None,
+        message: str = "",
+    ) -> None:
+        """Write down how a step ended."""
+        if after is not None:
+            self._save(after)
+        self._execute(
+            "ledger_finish_step",
+            id=step,
+            state=state,
+            sql=sql,
+            duration_s=duration_s,
+            fingerprint_after=after.fingerprint if after else "",
+            message=message,
+        )
+
+    def finish(
+        self, state: str, *, after: Catalog | None = None, message: str = ""
+    ) -> None:
+        """Write down how it ended."""
+        if after is not None:
+            self._save(after)
+        self._execute(
+            "ledger_finish_deployment",
+            id=self.deployment_id,
+            state=state,
+            fingerprint_after=after.fingerprint if after else "",
+            message=message,
+        )
+
+    def _save(self, catalog: Catalog) -> None:
+        self._execute(
+            "ledger_save_catalog",
+            fingerprint=catalog.fingerprint,
+            catalog=write_catalog(catalog),
+        )
+
+    def _execute(self, name: str, **parameters: Any) -> None:
+        self._connection.execute(load(name), parameters)
+
+
+def _find_actor() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # No such user, as in many containers.
+        return "unknown"
+
+
+def _find_git_revision() -> str:
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=5,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

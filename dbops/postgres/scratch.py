@@ -1,0 +1,154 @@
+"""Temporary databases that dbops creates and drops."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import class_row
+
+from dbops.core.target import Target
+from dbops.errors import Refused, ServerFailed
+from dbops.postgres.session import Connection, open_session
+from dbops.sql import load
+
+PREFIX = "dbops_scratch_"
+ABANDONED_AFTER_S = 60
+MAINTENANCE_DATABASES = ("postgres", "template1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseProperties:
+    """What `CREATE DATABASE` has to be told to get the like of another one."""
+
+    encoding: str
+    collation: str
+    character_type: str
+    provider: str
+    """`c` (libc), `i` (ICU) or `b` (built in)."""
+    locale: str | None
+
+
+def fetch_properties(connection: Connection) -> DatabaseProperties:
+    """Return the encoding and locale of the connected database."""
+    with connection.cursor(row_factory=class_row(DatabaseProperties)) as cursor:
+        row = cursor.execute(load("database_properties")).fetchone()
+    assert row is not None  # noqa: S101  The connected database exists.
+    return row
+
+
+def create_database(
+    connection: Connection, name: str, like: DatabaseProperties | None
+) -> None:
+    """Create an empty database from `template0`, with the locale of another one.
+
+    Raises:
+        psycopg.Error: as the server says it; the callers know what it means.
+    """
+    statement = sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(
+        sql.Identifier(name)
+    )
+    if like is not None:
+        statement += _build_locale(like)
+    connection.execute(statement)
+
+
+def _build_locale(like: DatabaseProperties) -> sql.Composed:
+    clauses = [
+        sql.SQL(" ENCODING {}").format(like.encoding),
+        sql.SQL(" LC_COLLATE {}").format(like.collation),
+        sql.SQL(" LC_CTYPE {}").format(like.character_type),
+    ]
+    if like.provider == "i" and like.locale:
+        clauses.append(
+            sql.SQL(" LOCALE_PROVIDER icu ICU_LOCALE {}").format(like.locale)
+        )
+    if like.provider == "b" and like.locale:
+        clauses.append(
+            sql.SQL(" LOCALE_PROVIDER builtin BUILTIN_LOCALE {}").format(like.locale)
+        )
+    return sql.Composed(clauses)
+
+
+@contextmanager
+def open_maintenance_session(server: Target) -> Iterator[Connection]:
+    """Connect where databases can be created from: `postgres`, or the like.
+
+    Raises:
+        ServerFailed: none of the usual databases lets this role in.
+    """
+    failure: ServerFailed | None = None
+    for name in (*MAINTENANCE_DATABASES, server.database):
+        session = open_session(server.with_database(name), purpose="maintenance")
+        try:
+            connection = session.__enter__()
+        except ServerFailed as error:
+            failure = failure or error
+            continue
+        try:
+            yield connection
+        finally:
+            session.__exit__(None, None, None)
+        return
+    assert failure is not None  # noqa: S101  There is at least one name.
+    raise failure
+
+
+@contextmanager
+def scratch_database(
+    server: Target, like: DatabaseProperties | None = None
+) -> Iterator[Target]:
+    """Create an empty database, and drop it at the end.
+
+    Scratch databases that a killed run left behind are dropped first: those that
+    nobody is connected to, a minute after they were made.
+
+    Raises:
+        Refused: the role may not create databases.
+        ServerFailed: the server could not create it.
+    """
+    name = f"{PREFIX}{int(time.time())}_{secrets.token_hex(4)}"
+    target = server.with_database(name)
+    with open_maintenance_session(server) as connection:
+        _drop_abandoned(connection)
+        try:
+            create_database(connection, name, like)
+        except psycopg.errors.InsufficientPrivilege as error:
+            role = connection.info.user
+            raise Refused(
+                f'role "{role}" may not create the scratch database that the schema '
+                "is compared with",
+                hint=f'ALTER ROLE "{role}" CREATEDB; or name another server for it '
+                "in DBOPS_SCRATCH_URL",
+            ) from error
+        except psycopg.Error as error:
+            raise ServerFailed(
+                f'could not create scratch database "{name}": {error}'.strip(),
+                hint="name another server for it in DBOPS_SCRATCH_URL",
+            ) from error
+        try:
+            # Whoever is connected shows the others that it is still needed.
+            with open_session(target, purpose="scratch"):
+                yield target
+        finally:
+            with suppress(psycopg.Error):
+                connection.execute(
+                    sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(
+                        sql.Identifier(name)
+                    )
+                )
+
+
+def _drop_abandoned(connection: Connection) -> None:
+    rows = connection.execute(
+        load("abandoned_scratch"), {"prefix": PREFIX, "age_s": ABANDONED_AFTER_S}
+    ).fetchall()
+    for (name,) in rows:
+        # Another run's sweep may have been faster, or somebody has come back to it.
+        with suppress(psycopg.Error):
+            connection.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))

@@ -1,0 +1,67 @@
+"""The text of a backup's report."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+
+from dbops.operations.backup import BackupReport, Verified
+from dbops.render.text import (
+    build_facts,
+    build_verdict,
+    count_of,
+    format_duration,
+    format_size,
+)
+
+PROOFS = {
+    Verified.NONE: "not verified",
+    Verified.CHECKSUM: "checksums written",
+    Verified.CONTENTS: "archive read to its end, rows of each table counted",
+    Verified.RESTORED: "restored, rows and schema compared",
+}
+
+
+def render_backup(report: BackupReport) -> RenderableType:
+    """Return what was backed up, where it is, and how far it is proven."""
+    rows = sum(table.rows for table in report.tables)
+    size = format_size(report.database_size_bytes)
+    if not report.dry_run:
+        size = f"{format_size(report.size_bytes)} of a database of {size}"
+    return Group(
+        build_facts(
+            [
+                ("backup", report.backup_id),
+                ("location", report.location),
+                ("taken at", f"{report.taken_at:%Y-%m-%d %H:%M:%S} UTC"),
+                (
+                    "contents",
+                    ", ".join(
+                        (
+                            count_of(len(report.tables), "table"),
+                            count_of(rows, "row"),
+                            count_of(len(report.migrations), "applied migration"),
+                        )
+                    ),
+                ),
+                ("size", size),
+                ("verified", PROOFS[report.verified]),
+                ("tools", f"{report.tools}, {report.compression}"),
+            ]
+        ),
+        _build_verdict(report),
+    )
+
+
+def _build_verdict(report: BackupReport) -> RenderableType:
+    duration = format_duration(report.duration_s)
+    if report.dry_run:
+        return build_verdict(
+            f"Nothing was written; all is ready for a backup ({duration}).",
+            good=True,
+            hint="manage.py dbops_backup",
+        )
+    return build_verdict(
+        f"Backup {report.backup_id} taken in {duration}.",
+        good=True,
+        hint=f"manage.py dbops_restore {report.backup_id} --into NAME",
+    )

@@ -1,0 +1,68 @@
+"""The report of `dbops_deploy` as text."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from dbops.operations.deploy import DeployReport, DeployState
+from dbops.render.text import (
+    build_facts,
+    build_table,
+    build_verdict,
+    count_of,
+    format_duration,
+)
+
+
+def render_deploy(report: DeployReport) -> RenderableType:
+    """Return the steps with their times, the facts, and the verdict."""
+    parts: list[RenderableType] = []
+    if report.steps:
+        parts.append(
+            build_table(
+                ("Step", "", "Took"),
+                [
+                    (
+                        step.name,
+                        "ok" if step.ok else "failed",
+                        format_duration(step.duration_s),
+                    )
+                    for step in report.steps
+                ],
+            )
+        )
+    parts.append(
+        build_facts(
+            [
+                ("Backup", report.backup_id or ""),
+                ("Pending", "\n".join(map(str, report.pending))),
+                ("Noted", "\n".join(report.notes)),
+            ]
+        )
+    )
+    parts += [Text(str(each)) for each in report.differences]
+    parts.append(_build_verdict(report))
+    return Group(*parts)
+
+
+def _build_verdict(report: DeployReport) -> RenderableType:
+    match report.state:
+        case DeployState.DEPLOYED:
+            return build_verdict(
+                f"{count_of(len(report.applied), 'migration')} deployed and verified",
+                good=True,
+            )
+        case DeployState.UP_TO_DATE:
+            return build_verdict("Database schema is up to date!", good=True)
+        case DeployState.DRY_RUN:
+            return build_verdict(
+                f"{count_of(len(report.pending), 'migration')} would be deployed; "
+                "nothing was changed (dry run)",
+                good=True,
+                hint="manage.py dbops_deploy",
+            )
+        case DeployState.REVERTED:
+            return build_verdict("Not deployed: everything was put back", good=False)
+        case DeployState.FAILED:
+            return build_verdict("Not deployed", good=False)

@@ -1,0 +1,66 @@
+"""The report of `dbops_status` as text."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+
+from dbops.operations.status import LastRun, State, StatusReport
+from dbops.render.text import build_facts, build_verdict, count_of
+
+
+def render_status(report: StatusReport) -> RenderableType:
+    """Return facts, then one line that answers, then the next command."""
+    facts = build_facts(
+        [
+            ("Database", f"{report.place}, {report.server}"),
+            ("Applied", count_of(report.applied, "migration")),
+            ("Pending", "\n".join(map(str, report.pending))),
+            ("Unknown", "\n".join(map(str, report.unknown))),
+            ("Failed", "\n".join(map(str, report.failed))),
+            ("Running", report.running or ""),
+            ("Last run", _tell(report.last) if report.last else ""),
+        ]
+    )
+    return Group(facts, _build_verdict(report))
+
+
+def _tell(last: LastRun) -> str:
+    when = f"{last.started_at:%Y-%m-%d %H:%M:%S} UTC"
+    state = last.state.replace("_", " ")
+    parts = [f"{last.kind} {state}, {when} by {last.actor} on {last.host}"]
+    if last.backup_id:
+        parts.append(f"backup {last.backup_id}")
+    if last.message:
+        parts.append(last.message)
+    return "\n".join(parts)
+
+
+def _build_verdict(report: StatusReport) -> RenderableType:
+    match report.state:
+        case State.UP_TO_DATE:
+            return build_verdict("Database schema is up to date!", good=True)
+        case State.PENDING:
+            return build_verdict(
+                f"{count_of(len(report.pending), 'migration')} pending",
+                good=False,
+                hint="manage.py dbops_deploy",
+            )
+        case State.NOT_ADOPTED:
+            return build_verdict(
+                f"Not adopted: {', '.join(report.existing_tables)} exist, and no "
+                "migration is recorded for them",
+                good=False,
+                hint="manage.py dbops_baseline --dry-run",
+            )
+        case State.DIVERGED:
+            return build_verdict(
+                "The database has migrations that are not on disk",
+                good=False,
+                hint="use the release that has them",
+            )
+        case State.FAILED:
+            return build_verdict(
+                "The last run did not finish",
+                good=False,
+                hint="manage.py dbops_deploy looks at what is done, and goes on",
+            )

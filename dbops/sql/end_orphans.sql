@@ -1,0 +1,12 @@
+-- Terminate the working sessions of runs that are dead, and wait until they are gone.
+-- To be called under the deploy lock only: whoever works without it has lost it.
+-- Parameters: prefix (of application_name), wait_ms. Columns: pid, application_name.
+-- Only sessions of the own role are touched: others may not be signalled.
+-- Source: https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-ADMIN-SIGNAL
+SELECT a.pid, a.application_name
+  FROM pg_catalog.pg_stat_activity AS a
+ WHERE a.datname = pg_catalog.current_database()
+   AND pg_catalog.starts_with(a.application_name, %(prefix)s)
+   AND a.usename = session_user
+   AND a.pid <> pg_catalog.pg_backend_pid()
+   AND pg_catalog.pg_terminate_backend(a.pid, %(wait_ms)s)
