@@ -182,7 +182,7 @@ def _find_means(target: Target, pg_bin: str, progress: Progress) -> _Means:
     with open_session(target, purpose="backup") as connection:
         pinned = pin_target(target, connection)
         number = connection.info.server_version
-    tools = find_tools(target, least_major=number // 10000, pg_bin=pg_bin)
+    tools = find_tools(pinned, least_major=number // 10000, pg_bin=pg_bin)
     compression = find_compression(tools)
     progress(f"using {tools}, {compression}")
     return _Means(

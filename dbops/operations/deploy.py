@@ -275,7 +275,7 @@ class _Deployment:
                 self._back_up(ledger)
                 self._clean_up(position)
                 with emit_signals(self.context, history.pending, backwards=False):
-                    self._apply_all(history, position, ledger)
+                    self._apply_all(history, expectation, position, ledger)
                     self._verify(expectation, position)
             except (Exception, KeyboardInterrupt) as error:
                 raise self._settle(error, expectation, ledger) from error
@@ -309,11 +309,14 @@ class _Deployment:
     def _apply_all(
         self,
         history: History,
+        expectation: Expectation,
         position: Position,
         ledger: Ledger,
     ) -> None:
         for index, migration in enumerate(history.pending):
             done = position.done if index == 0 and not migration.atomic else 0
+            live = fetch_live_catalog(self.context)
+            self.before[get_id(migration)] = expectation.applied if done else live
             self.so_far.current = migration
             self._apply(migration, ledger, done=done)
             self.so_far.current = None
@@ -325,8 +328,6 @@ class _Deployment:
         self.context.progress(
             f"applying {name}" + (f", from operation {done + 1}" if done else "")
         )
-        before = fetch_live_catalog(self.context)
-        self.before[name] = before
         log = StatementLog(self.context)
 
         @contextmanager
@@ -345,7 +346,7 @@ class _Deployment:
                 migration,
                 direction="forward",
                 log=log,
-                before=before,
+                before=self.before[name],
             ),
         ):
             apply_migration(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from shlex import quote
 
 import psycopg
 from psycopg import errors, sql
@@ -65,7 +66,8 @@ class RestoreReport:
     previous_database: str | None = None
     duration_s: float
     tables: tuple[TableRows, ...]
-    schema_matches: bool
+    schema_matches: bool | None
+    """None when it was not looked at: a dry run."""
     differences: tuple[Difference, ...]
     notes: tuple[str, ...]
     tools: str
@@ -74,7 +76,7 @@ class RestoreReport:
     @property
     def exit_code(self) -> int:
         """3 when the schema is not the one that was backed up."""
-        return 0 if self.schema_matches else 3
+        return 3 if self.schema_matches is False else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,11 +187,12 @@ def _find_means(
             f"is {major}: an older server cannot take it",
             hint=f"restore into PostgreSQL {manifest.server_major} or later",
         )
+    pinned = pin_target(target, connection)
     return _Means(
-        target=pin_target(target, connection).with_database(into),
+        target=pinned.with_database(into),
         # An older pg_restore cannot read a newer pg_dump's archive.
         tools=find_tools(
-            target, least_major=max(major, manifest.pg_dump_major), pg_bin=pg_bin
+            pinned, least_major=max(major, manifest.pg_dump_major), pg_bin=pg_bin
         ),
         collations_from=DatabaseProperties(
             encoding=manifest.encoding,
@@ -213,7 +216,7 @@ def _require_absent(connection: Connection, into: str) -> None:
         raise Refused(
             f'database "{into}" is being restored, or was left by a restore that '
             "was killed",
-            hint=f"when no other restore is running: dropdb {into}",
+            hint=f"when no other restore is running: dropdb {quote(into)}",
         )
     raise Refused(
         f'database "{into}" exists already',
@@ -294,7 +297,7 @@ def _drop(created: Target, cause: BaseException) -> None:
         raise NeedsRepair(
             f"the restore failed ({cause or 'interrupted'}), and the half restored "
             f'database "{created.database}" could not be dropped: {error}',
-            hint=f"dropdb --force {created.database}",
+            hint=f"dropdb --force {quote(created.database)}",
         ) from cause
 
 
@@ -338,7 +341,7 @@ def _build_plan(means: _Means, manifest: Manifest, duration_s: float) -> Restore
         database=means.target.database,
         duration_s=round(duration_s, 3),
         tables=manifest.tables,
-        schema_matches=True,
+        schema_matches=None,
         differences=(),
         notes=(),
         tools=str(means.tools),

@@ -136,6 +136,11 @@ def write_sql_files(
     if not wanted:
         return SqlReport(migrations=())
     plan = read_history(context).plan
+    for lost in sorted(wanted - {get_id(each) for each in plan}):
+        raise Refused(
+            f'migration "{lost}" is not among those that `migrate` would run',
+            hint="see which are: python manage.py showmigrations --plan",
+        )
     with closing(_write_along_plan(context, plan, wanted, progress)) as written:
         return SqlReport(migrations=tuple(written))
 

@@ -200,12 +200,12 @@ def shut_down(server: EmbeddedServer) -> bool:
         ServerFailed: it does not stop.
     """
     require_own_data(server)
-    pid = read_postmaster_pid(server.data)
-    if pid is None or not is_postmaster(pid, server.data):
+    pid = find_postmaster(server)
+    if pid is None:
         return False
     os.kill(pid, signal.SIGINT)  # PostgreSQL's "fast" shutdown.
     deadline = time.monotonic() + STOP_LIMIT_S
-    while is_postmaster(pid, server.data):
+    while is_alive(pid):
         if time.monotonic() > deadline:
             raise ServerFailed(
                 f"the embedded server (process {pid}) does not stop",
@@ -232,6 +232,21 @@ def ping(server: EmbeddedServer) -> pq.Ping:
         "", **server.build_parameters("postgres"), connect_timeout=5
     )
     return pq.Ping(pq.PGconn.ping(text.encode()))
+
+
+def find_postmaster(server: EmbeddedServer) -> int | None:
+    """Return the process id of the running server; None when it does not run.
+
+    In a container root may not see where another user's process is at home; then its
+    answer on the socket tells that it is this one's, in a directory that was moved.
+    """
+    pid = read_postmaster_pid(server.data)
+    if pid is None:
+        return None
+    ours = is_postmaster(pid, server.data) or (
+        is_alive(pid) and ping(server) is pq.Ping.OK
+    )
+    return pid if ours else None
 
 
 def require_own_data(server: EmbeddedServer) -> None:

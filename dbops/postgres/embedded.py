@@ -35,7 +35,6 @@ from psycopg import conninfo, pq, sql
 from dbops.errors import DbopsError, ServerFailed, ToolFailed, UsageError
 from dbops.postgres import cluster
 from dbops.postgres.cluster import EmbeddedServer, find_programs
-from dbops.postgres.postmaster import is_postmaster, read_postmaster_pid
 from dbops.postgres.run_as import is_root
 
 __all__ = [
@@ -105,7 +104,8 @@ def ensure_running(server: EmbeddedServer, *, database: str | None = None) -> No
         ServerFailed: it cannot run here, or did not start.
     """
     known = database is None or (os.getpid(), server, database) in _known_databases
-    if known and (os.getpid(), server) in _uses and _is_alive(server):
+    joined = (os.getpid(), server) in _uses
+    if known and joined and cluster.find_postmaster(server):
         return
     with _guard(server, join=True):
         cluster.launch(server)
@@ -163,24 +163,19 @@ def fetch_status(server: EmbeddedServer) -> Status:
         ServerFailed: it belongs to another user.
     """
     cluster.require_own_data(server)
-    pid = read_postmaster_pid(server.data)
-    alive = is_postmaster(pid, server.data)
+    pid = cluster.find_postmaster(server)
     state: Literal["accepting", "starting", "stopped", "missing"]
     if cluster.ping(server) is pq.Ping.OK:
         state = "accepting"
-    elif alive:
+    elif pid:
         state = "starting"
     else:
         state = "stopped" if server.data.exists() else "missing"
     return Status(
         state=state,
-        pid=pid if alive else None,
+        pid=pid,
         keeps_running=server.get_path("keep").exists(),
     )
-
-
-def _is_alive(server: EmbeddedServer) -> bool:
-    return is_postmaster(read_postmaster_pid(server.data), server.data)
 
 
 @contextmanager

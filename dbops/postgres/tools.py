@@ -12,6 +12,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from pathlib import Path
 
 from psycopg import pq
@@ -120,13 +121,20 @@ def pin_target(target: Target, connection: Connection) -> Target:
     """Return the target as libpq has settled it: address, user, password and all.
 
     A client tool given this reaches the server that `connection` has reached, whether
-    its parameters came from the settings, PG* variables, a service or a password file.
+    its parameters came from the settings, PG* variables, a service or a password file;
+    and it does not fall back to plain text where `connection` is encrypted.
     """
     info = connection.info
     settled = {**info.get_parameters(), **target.parameters}
     settled |= {"host": info.host, "port": str(info.port), "password": info.password}
     if info.hostaddr and not info.host.startswith(("/", "@")):
         settled["hostaddr"] = info.hostaddr
+        if (
+            connection.pgconn.ssl_in_use
+            and not ip_address(info.hostaddr).is_loopback
+            and settled.get("sslmode") not in SSL_MODES
+        ):
+            settled["sslmode"] = "require"
     # Text in an archive stays in the database's own encoding.
     unwanted = {"client_encoding", "application_name", "service", "passfile"}
     return replace(

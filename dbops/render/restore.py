@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from shlex import quote
+
 from rich.console import Group, RenderableType
 from rich.text import Text
 
@@ -54,12 +56,12 @@ def _build_verdict(report: RestoreReport, differences: int) -> RenderableType:
             f"Backup {report.backup_id} restored into "
             f'"{report.database}" in {duration}.',
             good=True,
-            hint=f"psql {report.database}",
+            hint=f"psql {quote(report.database)}",
         )
     return build_verdict(
         f'All rows are in "{report.database}", but its schema differs in '
         f"{count_of(differences, 'place')}.",
         good=False,
         hint="judge the differences above before using it, or drop it: "
-        f"dropdb {report.database}",
+        f"dropdb {quote(report.database)}",
     )

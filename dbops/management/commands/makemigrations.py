@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from django.core.management.base import CommandError, CommandParser, no_translat
 from django.core.management.commands import makemigrations
 from django.db import DEFAULT_DB_ALIAS
 from django.db.migrations import Migration
+from django.db.migrations.loader import MigrationLoader
 
 from dbops.conf import read_settings
 from dbops.errors import DbopsError
@@ -94,8 +96,7 @@ class Command(makemigrations.Command):
         if self.empty:
             self.log(f"Fill in the operations, then write the SQL files:\n  {command}")
             return
-        # The files did not exist when Python last looked into their directories.
-        importlib.invalidate_caches()
+        _forget_imports(migrations)
         try:
             self._write_sql(migrations)
         except DbopsError as error:
@@ -205,3 +206,13 @@ class Command(makemigrations.Command):
             self.log(self.style.WARNING(f"    a person must write it: {each.problem}"))
         elif each.outcome:
             self.log(f"    {each.outcome}")
+
+
+def _forget_imports(migrations: Iterable[Migration]) -> None:
+    """Let Python find modules that did not exist when it last looked."""
+    importlib.invalidate_caches()
+    for each in migrations:
+        name, _ = MigrationLoader.migrations_module(each.app_label)
+        # A directory without __init__.py was no package to Django, and now it is.
+        if name and getattr(sys.modules.get(name), "__file__", None) is None:
+            sys.modules.pop(name, None)

@@ -1,0 +1,95 @@
+"""Databases of a test's own, on the server that the settings name."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from django.db import connections
+from psycopg import sql
+
+from dbops.core.target import Target
+from dbops.postgres.session import Connection, build_environment, build_target
+from dbops.postgres.tools import find_tools
+
+MAINTENANCE_DATABASE = "postgres"
+DUMP_TIMEOUT_S = 60
+
+# pg_dump's comments, its session settings and the random key of \restrict.
+NOISE = re.compile(r"--|\\(un)?restrict |SET |SELECT pg_catalog\.set_config\(")
+
+
+def find_server() -> Target:
+    """Return the server's maintenance database."""
+    parameters = connections["default"].get_connection_params()
+    return build_target("default", parameters).with_database(MAINTENANCE_DATABASE)
+
+
+def connect(target: Target, *, autocommit: bool = True) -> Connection:
+    """Open a session."""
+    return psycopg.connect(**target.parameters, autocommit=autocommit)  # type: ignore[arg-type]
+
+
+def create_database(
+    base: Connection, *, template: str = "template0", encoding: str = "UTF8"
+) -> str:
+    """Create a database by the session's server and return its name."""
+    name = f"dbops_test_{secrets.token_hex(6)}"
+    base.execute(
+        sql.SQL("CREATE DATABASE {} TEMPLATE {} ENCODING {}").format(
+            sql.Identifier(name), sql.Identifier(template), sql.Literal(encoding)
+        )
+    )
+    return name
+
+
+@contextmanager
+def temporary_database(*, template: str = "template0") -> Iterator[Target]:
+    """Yield a database that is dropped in the end, with whoever is in it."""
+    server = find_server()
+    with connect(server) as base:
+        name = create_database(base, template=template)
+        try:
+            yield server.with_database(name)
+        finally:
+            base.execute(
+                sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+            )
+
+
+def execute(target: Target, script: str) -> None:
+    """Run an SQL script in one implicit transaction."""
+    with connect(target) as connection:
+        connection.execute(script.encode())
+
+
+def dump_schema(target: Target) -> str:
+    """Return the schema as pg_dump writes it, without owners and grants."""
+    with connect(target) as connection:
+        major = connection.info.server_version // 10000
+    tools = find_tools(target, least_major=major)
+    result = subprocess.run(
+        [tools.directory / "pg_dump", "--schema-only", "--no-owner", "--no-acl"],
+        env=build_environment(target),
+        capture_output=True,
+        text=True,
+        timeout=DUMP_TIMEOUT_S,
+        check=True,
+    )
+    return result.stdout
+
+
+def normalise_dump(dump: str) -> str:
+    """Return the statements alone, so that two dumps of one schema are equal."""
+    lines = dump.splitlines()
+    return "\n".join(line for line in lines if line and not NOISE.match(line))
+
+
+def restore_schema(dump: str, target: Target) -> None:
+    r"""Run a dump of `dump_schema`; \restrict and its like are psql's alone."""
+    lines = dump.splitlines(keepends=True)
+    execute(target, "".join(line for line in lines if not line.startswith("\\")))

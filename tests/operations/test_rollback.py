@@ -1,0 +1,258 @@
+"""Going back by SQL, and what keeps it from going wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dbops.core.compare import Verdict, compare_catalogs
+from tests.databases import connect, temporary_database
+from tests.lab import THING, Lab, open_lab
+
+ADD_COLOR = (
+    'migrations.AddField("Thing", "color", models.CharField(max_length=9, default=""))'
+)
+DROP_COLOR = 'ALTER TABLE "{app}_thing" DROP COLUMN "color";'
+
+
+@pytest.fixture
+def lab(tmp_path: Path, django_db_blocker: Any) -> Iterator[Lab]:
+    with (
+        django_db_blocker.unblock(),
+        temporary_database() as target,
+        open_lab(tmp_path, target) as lab,
+    ):
+        lab.write_migration(
+            "0001_initial", THING, down=f'DROP TABLE "{lab.app}_thing";'
+        )
+        assert lab.run("dbops_deploy", "--no-backup").code == 0
+        yield lab
+
+
+def deploy_color(lab: Lab, down: str | None = DROP_COLOR) -> None:
+    lab.write_migration(
+        "0002_add_thing_color", ADD_COLOR, down=down and down.format(app=lab.app)
+    )
+    outcome = lab.run("dbops_deploy", "--no-backup")
+    assert outcome.code == 0, outcome.err
+
+
+def roll_back(lab: Lab, *arguments: str, to: str = "0001") -> Any:
+    return lab.run("dbops_rollback", lab.app, to, *arguments)
+
+
+def test_takes_back_each_migration_newest_first_and_forward_again(lab: Lab) -> None:
+    before = lab.fetch_catalog()
+    deploy_color(lab)
+    lab.write_migration(
+        "0003_index_thing_color",
+        'migrations.AddIndex("Thing", models.Index(fields=["color"], name="by_color"))',
+        down="DROP INDEX by_color;",
+    )
+    assert lab.run("dbops_deploy", "--no-backup").code == 0
+    after = lab.fetch_catalog()
+
+    outcome = roll_back(lab, "--yes", "--json")
+
+    assert outcome.code == 0, outcome.err
+    assert outcome.json["unapplied"] == [
+        f"{lab.app}.0003_index_thing_color",
+        f"{lab.app}.0002_add_thing_color",
+    ]
+    assert outcome.json["schema_matches"] is True
+    assert outcome.json["differences"] == []
+    assert lab.fetch_catalog() == before
+    assert lab.fetch_history() == ["0001_initial"]
+    assert lab.run("dbops_deploy", "--no-backup").code == 0
+    assert compare_catalogs(after, lab.fetch_catalog()).verdict is not Verdict.DIFFERENT
+
+
+def test_dry_run_shows_the_sql_and_does_nothing(lab: Lab) -> None:
+    deploy_color(lab)
+    before = lab.fetch_catalog()
+
+    outcome = roll_back(lab, "--dry-run")
+
+    assert outcome.code == 0
+    assert f"-- {lab.app}.0002_add_thing_color" in outcome.out
+    assert DROP_COLOR.format(app=lab.app) in outcome.out
+    assert "1 migration would be taken back; nothing was changed" in outcome.out
+    assert lab.fetch_catalog() == before
+    assert "0002_add_thing_color" in lab.fetch_history()
+
+
+def test_refuses_without_a_terminal_and_without_yes(lab: Lab) -> None:
+    deploy_color(lab)
+
+    outcome = roll_back(lab)
+
+    assert outcome.code == 2
+    assert "add --yes" in outcome.err
+    assert "0002_add_thing_color" in lab.fetch_history()
+
+
+@pytest.mark.parametrize(
+    ("down", "told"),
+    [
+        (None, "has no down.sql"),
+        ("-- dbops: irreversible: data is gone\n", "irreversible: data is gone"),
+        ("-- dbops: not written: operation 1\nSELECT 1;\n", "is not written"),
+    ],
+)
+def test_refuses_a_way_back_that_is_not_there(
+    lab: Lab, down: str | None, told: str
+) -> None:
+    deploy_color(lab, down)
+    before = lab.fetch_catalog()
+
+    outcome = roll_back(lab, "--yes", "--json")
+
+    assert outcome.code == 4
+    assert told in outcome.json["error"]["message"]
+    assert lab.fetch_catalog() == before
+
+
+@pytest.mark.parametrize(
+    "down",
+    [
+        "SELECT 1;",
+        'ALTER TABLE "{app}_thing" DROP COLUMN color, DROP COLUMN name;',
+        "DROP TABLE {app}_thing;",
+    ],
+)
+def test_puts_everything_back_when_the_schema_does_not_come_out_as_before(
+    lab: Lab, down: str
+) -> None:
+    deploy_color(lab, down)
+    before = lab.fetch_catalog()
+
+    outcome = roll_back(lab, "--yes", "--json")
+
+    assert outcome.code == 8
+    assert outcome.json["schema_matches"] is False
+    assert outcome.json["differences"]
+    assert outcome.json["unapplied"] == []
+    assert lab.fetch_catalog() == before
+    assert "0002_add_thing_color" in lab.fetch_history()
+
+
+@pytest.mark.parametrize(
+    "down", ["DROP TABLE no_such_table;", 'ALTER TABLE "{app}_thing" DROP COLOUR;']
+)
+def test_a_failing_script_changes_nothing(lab: Lab, down: str) -> None:
+    deploy_color(lab, down)
+    before = lab.fetch_catalog()
+
+    outcome = roll_back(lab, "--yes", "--json")
+
+    assert outcome.code == 7
+    assert lab.fetch_catalog() == before
+    assert "0002_add_thing_color" in lab.fetch_history()
+
+
+def test_a_script_cannot_end_its_transaction(lab: Lab) -> None:
+    deploy_color(lab, "COMMIT;\n" + DROP_COLOR)
+    before = lab.fetch_catalog()
+
+    outcome = roll_back(lab, "--yes", "--json")
+
+    assert outcome.code == 4
+    assert lab.fetch_catalog() == before
+
+
+def test_says_what_was_taken_back_when_the_next_cannot_be(lab: Lab) -> None:
+    deploy_color(lab, "SELECT 1 / 0;")
+    lab.write_migration(
+        "0003_index_thing_color",
+        'migrations.AddIndex("Thing", models.Index(fields=["color"], name="by_color"))',
+        down="DROP INDEX by_color;",
+    )
+    assert lab.run("dbops_deploy", "--no-backup").code == 0
+
+    outcome = roll_back(lab, "--yes", "--json")
+
+    assert outcome.code == 9
+    assert outcome.json["unapplied"] == [f"{lab.app}.0003_index_thing_color"]
+    assert "Taken back before: " in outcome.json["error"]["message"]
+    assert lab.fetch_history() == ["0001_initial", "0002_add_thing_color"]
+
+
+def test_proves_by_replay_what_the_ledger_does_not_know(lab: Lab) -> None:
+    deploy_color(lab)
+    lab.execute("TRUNCATE dbops_deployment CASCADE", "TRUNCATE dbops_catalog")
+
+    outcome = roll_back(lab, "--yes", "--json")
+
+    assert outcome.code == 0, outcome.err
+    assert "building the schema of" in outcome.err
+    assert outcome.json["schema_matches"] is True
+
+
+def test_leaves_other_peoples_changes_alone(lab: Lab) -> None:
+    deploy_color(lab)
+    lab.execute("CREATE TABLE somebody_elses (id int)")
+
+    outcome = roll_back(lab, "--yes", "--json")
+
+    assert outcome.code == 0, outcome.err
+    assert lab.fetch_value("SELECT to_regclass('somebody_elses')") is not None
+
+
+@pytest.mark.parametrize(
+    ("app", "name", "told"),
+    [
+        ("nonsense", "0001", 'there is no app "nonsense"'),
+        (None, "0009", 'has no migration "0009"'),
+        (None, "0003", "is not applied"),
+    ],
+)
+def test_names_what_does_not_exist(
+    lab: Lab, app: str | None, name: str, told: str
+) -> None:
+    deploy_color(lab)
+    lab.write_migration("0003_later", "")
+
+    outcome = lab.run("dbops_rollback", app or lab.app, name, "--yes", "--json")
+
+    assert outcome.code == 2
+    assert told in outcome.json["error"]["message"]
+
+
+def test_goes_back_to_zero_but_not_through_the_ledger(lab: Lab) -> None:
+    outcome = roll_back(lab, "--yes", "--json", to="zero")
+    ledger = lab.run("dbops_rollback", "dbops", "zero", "--yes", "--json")
+
+    assert outcome.code == 0, outcome.err
+    assert lab.fetch_value(f"SELECT to_regclass('{lab.app}_thing')") is None
+    assert ledger.code == 4
+
+
+def test_runs_what_cannot_run_in_a_transaction_one_by_one(lab: Lab) -> None:
+    before = lab.fetch_catalog()
+    lab.write_migration(
+        "0002_index_things",
+        "migrations.RunSQL('CREATE INDEX CONCURRENTLY by_name ON "
+        f"{lab.app}_thing (name)')",
+        atomic=False,
+        down="-- dbops: no-transaction\nDROP INDEX CONCURRENTLY IF EXISTS by_name;",
+    )
+    assert lab.run("dbops_deploy", "--no-backup").code == 0
+
+    outcome = roll_back(lab, "--yes", "--json")
+
+    assert outcome.code == 0, outcome.err
+    assert lab.fetch_catalog() == before
+
+
+def test_gives_up_when_a_lock_is_not_had(lab: Lab) -> None:
+    deploy_color(lab)
+    before = lab.fetch_catalog()
+    with connect(lab.target, autocommit=False) as holder:
+        holder.execute(f"SELECT * FROM {lab.app}_thing".encode())
+        outcome = roll_back(lab, "--yes", "--json")
+
+    assert outcome.code == 5
+    assert lab.fetch_catalog() == before
