@@ -14,7 +14,9 @@ from dbops.core.compare import Comparison, compare_catalogs
 from dbops.core.migration import MigrationId
 from dbops.operations.context import Context
 from dbops.operations.history import History, get_id
-from dbops.operations.replay import open_replay
+from dbops.operations.replay import Replay, open_replay
+from dbops.postgres.normalise import drop_equal_expressions
+from dbops.postgres.session import open_session
 
 Key = tuple[ObjectKind, str]
 Stage = Mapping[Key, SchemaObject]
@@ -93,43 +95,47 @@ def prove_adoption(
         f"building the schema of {', '.join(sorted(apps))} in a scratch database"
     )
     mine = [each for each in history.pending if each.app_label in apps]
-    base, stages = _build_stages(context, history, mine)
-    chosen: list[MigrationId] = []
-    expected = dict(_index(base))
-    for app in sorted(apps):
-        ids = [get_id(each) for each in mine if each.app_label == app]
-        best = _choose(context, [(each, stages[each]) for each in ids], live)
-        chosen += ids[: ids.index(best) + 1]
-        expected |= stages[best]
+    with open_replay(context) as replay:
+        base, stages = _build_stages(replay, history, mine)
+        chosen: list[MigrationId] = []
+        objects = dict(_index(base))
+        for app in sorted(apps):
+            ids = [get_id(each) for each in mine if each.app_label == app]
+            best = _choose(context, [(each, stages[each]) for each in ids], live)
+            chosen += ids[: ids.index(best) + 1]
+            objects |= stages[best]
+        expected = build_catalog(objects.values())
+        with open_session(replay.target, purpose="normalise") as session:
+            comparison = drop_equal_expressions(
+                _compare(context, expected, live), expected, live, session
+            )
     return Adoption(
         migrations=tuple(
             get_id(each) for each in history.plan if get_id(each) in chosen
         ),
-        comparison=_compare(context, build_catalog(expected.values()), live),
+        comparison=comparison,
     )
 
 
 def _build_stages(
-    context: Context, history: History, wanted: Sequence[Migration]
+    replay: Replay, history: History, wanted: Sequence[Migration]
 ) -> tuple[Catalog, dict[MigrationId, Stage]]:
     """Return the applied schema, and what each app has after each wanted migration."""
     stages: dict[MigrationId, Stage] = {}
     remaining = set(map(get_id, wanted))
-    with open_replay(context) as replay:
-        replay.apply(history.applied_plan)
-        base = replay.fetch_catalog()
-        for migration in history.pending:
-            if not remaining:
-                break
-            key = get_id(migration)
-            before = _index(replay.fetch_catalog()) if key in remaining else {}
-            replay.apply([migration])
-            if key in remaining:
-                previous = _find_previous(stages, key.app)
-                stages[key] = _add_delta(
-                    previous, before, _index(replay.fetch_catalog())
-                )
-                remaining.remove(key)
+    replay.apply(history.applied_plan)
+    base = replay.fetch_catalog()
+    for migration in history.pending:
+        if not remaining:
+            break
+        key = get_id(migration)
+        before = _index(replay.fetch_catalog()) if key in remaining else {}
+        replay.apply([migration])
+        if key in remaining:
+            previous = _find_previous(stages, key.app)
+            after = _index(replay.fetch_catalog())
+            stages[key] = _add_delta(previous, before, after)
+            remaining.remove(key)
     return base, stages
 
 

@@ -17,6 +17,7 @@ from django.db.utils import Error
 from dbops.core.catalog import Catalog
 from dbops.core.compare import Difference
 from dbops.core.migration import MigrationId
+from dbops.core.rules import Rules
 from dbops.errors import (
     DbopsError,
     Interrupted,
@@ -42,10 +43,8 @@ from dbops.operations.schema import (
     Expectation,
     Position,
     build_expectation,
-    compare,
     fetch_live_catalog,
     find_position,
-    is_same,
 )
 from dbops.operations.unapply import find_way_back, unapply_migration
 from dbops.postgres.deploy_lock import DeployLock, open_deploy_lock
@@ -154,7 +153,7 @@ def _plan(context: Context, history: History, options: DeployOptions) -> DeployR
         return _finish_up_to_date(context, history, options)
     _require_clean_history(context, history)
     live = fetch_live_catalog(context)
-    expectation = build_expectation(context, history)
+    expectation = build_expectation(context, history, live)
     _require_known_schema(context, history, expectation, live, options)
     return DeployReport(
         state=DeployState.DRY_RUN, pending=tuple(map(get_id, history.pending))
@@ -175,7 +174,7 @@ def _finish_up_to_date(
         and last.fingerprint_after == live.fingerprint
     )
     if not proven and not options.allow_drift:
-        expectation = build_expectation(context, history)
+        expectation = build_expectation(context, history, live)
         _require_known_schema(context, history, expectation, live, options)
     return DeployReport(state=DeployState.UP_TO_DATE)
 
@@ -212,7 +211,7 @@ def _require_known_schema(
     first = history.pending[0] if history.pending else None
     stages = expectation.stages[get_id(first)] if first and not first.atomic else ()
     # The last operation's schema without the history row counts too.
-    position = find_position(context, expectation.applied, stages, live)
+    position = find_position(expectation.rules, expectation.applied, stages, live)
     if position.is_known or options.allow_drift:
         return position
     differences = position.comparison.differences
@@ -252,7 +251,7 @@ class _Deployment:
         with self.so_far.step("guard"):
             _require_clean_history(self.context, history)
             live = fetch_live_catalog(self.context)
-            expectation = build_expectation(self.context, history)
+            expectation = build_expectation(self.context, history, live)
             position = _require_known_schema(
                 self.context, history, expectation, live, self.options
             )
@@ -363,7 +362,7 @@ class _Deployment:
             self.context.progress("verifying the schema")
             left = read_history(self.context).pending
             live = fetch_live_catalog(self.context)
-            comparison = compare(self.context, expectation.final, live)
+            comparison = expectation.rules.compare(expectation.final, live)
             accepted = set(
                 position.comparison.differences if self.options.allow_drift else ()
             )
@@ -407,7 +406,7 @@ class _Deployment:
         if not mine:
             cause.report = self.so_far.report
             return cause
-        return self._revert(cause, mine, ledger)
+        return self._revert(cause, mine, expectation, ledger)
 
     def _reconnect(self) -> None:
         connection = self.context.connection
@@ -422,7 +421,7 @@ class _Deployment:
         name = get_id(migration)
         before, stages = self.before[name], expectation.stages[name]
         live = fetch_live_catalog(self.context)
-        position = find_position(self.context, before, stages, live)
+        position = find_position(expectation.rules, before, stages, live)
         if position.is_known and position.invalid_indexes:
             self._clean_up(position)
         return None if position.is_known and position.done == 0 else position
@@ -451,13 +450,17 @@ class _Deployment:
         )
 
     def _revert(
-        self, cause: DbopsError, mine: Sequence[MigrationId], ledger: Ledger
+        self,
+        cause: DbopsError,
+        mine: Sequence[MigrationId],
+        expectation: Expectation,
+        ledger: Ledger,
     ) -> DbopsError:
         history = read_history(self.context)
         for name in reversed(mine):
             self.context.progress(f"taking back {name}")
             try:
-                self._take_back(history.find(name), ledger)
+                self._take_back(history.find(name), expectation.rules, ledger)
             except (DbopsError, Error, psycopg.Error) as second:
                 why = " ".join(str(second).split())
                 return NeedsRepair(
@@ -482,13 +485,13 @@ class _Deployment:
             report=self.so_far.report,
         )
 
-    def _take_back(self, migration: Migration, ledger: Ledger) -> None:
+    def _take_back(self, migration: Migration, rules: Rules, ledger: Ledger) -> None:
         log = StatementLog(self.context)
         before = self.before[get_id(migration)]
 
         def check() -> None:
             live = fetch_live_catalog(self.context)
-            if not is_same(self.context, before, live):
+            if not rules.is_same(before, live):
                 raise _Mismatch("its down.sql does not give back the schema before it")
 
         way = find_way_back(self.context, migration)

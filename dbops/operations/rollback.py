@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import psycopg
@@ -13,6 +13,7 @@ from django.db.utils import Error
 from dbops.core.catalog import Catalog
 from dbops.core.compare import Comparison, Difference
 from dbops.core.migration import MigrationId
+from dbops.core.rules import Rules
 from dbops.core.sql_script import Script
 from dbops.errors import (
     DbopsError,
@@ -41,7 +42,7 @@ from dbops.operations.run import (
     open_run,
     record_step,
 )
-from dbops.operations.schema import compare, fetch_live_catalog
+from dbops.operations.schema import fetch_live_catalog, learn_rules
 from dbops.operations.unapply import Way, find_way_back, unapply_migration
 from dbops.postgres.deploy_lock import DeployLock, open_deploy_lock
 from dbops.postgres.ledger import (
@@ -191,7 +192,8 @@ class _Rollback:
         self.history = history
         self.plan = plan
         self.report = report
-        self.replayed: Mapping[MigrationId, Catalog] | None = None
+        self.replayed: dict[MigrationId, Catalog] | None = None
+        self.rules = Rules(ignore=context.settings.ignore)
         self.drift: frozenset[Difference] = frozenset()
 
     def run(self) -> RollbackReport:
@@ -214,7 +216,7 @@ class _Rollback:
         log = StatementLog(self.context)
 
         def check() -> None:
-            found = compare(self.context, expected, fetch_live_catalog(self.context))
+            found = self.rules.compare(expected, fetch_live_catalog(self.context))
             self._judge(name, found)
 
         try:
@@ -264,11 +266,12 @@ class _Rollback:
             if known is not None:
                 return known
         if self.replayed is None:
-            self.replayed, head = self._replay()
-            self.drift = frozenset(compare(self.context, head, live).differences)
+            self._replay(live)
+        assert self.replayed is not None  # noqa: S101  Just built.
         return self.replayed[get_id(migration)]
 
-    def _replay(self) -> tuple[dict[MigrationId, Catalog], Catalog]:
+    def _replay(self, live: Catalog) -> None:
+        """Build the schema before each migration that is left; learn the rules."""
         left = [migration for migration, _ in self.plan]
         done = set(self.report.unapplied)
         remaining = [
@@ -279,14 +282,17 @@ class _Rollback:
         self.context.progress(
             f"building the schema of {len(remaining)} migrations in a scratch database"
         )
-        found = {}
+        own = self.context.target
+        self.replayed = {}
         with open_replay(self.context) as replay:
             replay.apply(remaining)
             for migration in reversed(left):
                 if get_id(migration) not in done:
-                    found[get_id(migration)] = replay.fetch_catalog()
+                    self.replayed[get_id(migration)] = replay.fetch_catalog()
                     replay.apply([migration])
-            return found, replay.fetch_catalog()
+            head = replay.fetch_catalog()
+            self.rules = learn_rules(self.context, own, head, live, replay.target)
+        self.drift = frozenset(self.rules.compare(head, live).differences)
 
     def _explain(self, name: MigrationId, way: Way, error: BaseException) -> DbopsError:
         cause = _translate(name, error)

@@ -10,19 +10,18 @@ from django.db.migrations import Migration
 from django.db.migrations.operations.base import Operation
 
 from dbops.core.catalog import Catalog, ObjectKind
-from dbops.core.compare import (
-    Comparison,
-    Difference,
-    DifferenceKind,
-    Verdict,
-    compare_catalogs,
-)
+from dbops.core.compare import Comparison, Difference, DifferenceKind
 from dbops.core.migration import MigrationId
+from dbops.core.rules import Rules, find_adopted_bodies
+from dbops.core.target import Target
 from dbops.operations.apply import observe_operations
 from dbops.operations.context import Context
 from dbops.operations.history import History, get_id
 from dbops.operations.replay import Replay, open_replay
 from dbops.postgres.catalog import fetch_catalog
+from dbops.postgres.ledger import fetch_adopted_catalogs, ledger_exists
+from dbops.postgres.normalise import drop_equal_expressions
+from dbops.postgres.session import open_session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +33,7 @@ class Expectation:
     stages: Mapping[MigrationId, Sequence[Catalog]]
     """For each pending migration, in order: the schema after it, or, of a non-atomic
     one, after each of its operations."""
+    rules: Rules
 
     @property
     def final(self) -> Catalog:
@@ -47,17 +47,29 @@ def fetch_live_catalog(context: Context) -> Catalog:
     return fetch_catalog(context.connect())
 
 
-def compare(context: Context, expected: Catalog, actual: Catalog) -> Comparison:
-    """Compare two schemas by the project's rules."""
-    return compare_catalogs(expected, actual, ignore=context.settings.ignore)
+def learn_rules(
+    context: Context, own: Target, expected: Catalog, live: Catalog, scratch: Target
+) -> Rules:
+    """Return the project's rules for the database `own`, whose schema is `live`.
+
+    Texts that the server prints in two ways count as the same, as found by parsing
+    them in the scratch database that `expected` was built in; so does a function with
+    the body that it was adopted with.
+    """
+    rules = Rules(ignore=context.settings.ignore)
+    found = rules.compare(expected, live)
+    if not found.differences:
+        return rules
+    with open_session(own, purpose="rules") as session:
+        adopted = fetch_adopted_catalogs(session) if ledger_exists(session) else []
+    accepted = find_adopted_bodies(found, live, adopted)
+    with open_session(scratch, purpose="normalise") as session:
+        left = drop_equal_expressions(found, expected, live, session).differences
+    accepted += [each for each in found.differences if each not in left]
+    return rules.accept(accepted, expected, live)
 
 
-def is_same(context: Context, expected: Catalog, actual: Catalog) -> bool:
-    """Say whether two schemas are identical or equivalent."""
-    return compare(context, expected, actual).verdict is not Verdict.DIFFERENT
-
-
-def build_expectation(context: Context, history: History) -> Expectation:
+def build_expectation(context: Context, history: History, live: Catalog) -> Expectation:
     """Replay the applied and the pending migrations in a scratch database.
 
     Raises:
@@ -67,11 +79,13 @@ def build_expectation(context: Context, history: History) -> Expectation:
     context.progress(
         f"building the schema of {len(history.plan)} migrations in a scratch database"
     )
+    own = context.target
     with open_replay(context) as replay:
         replay.apply(history.applied_plan)
         applied = replay.fetch_catalog()
+        rules = learn_rules(context, own, applied, live, replay.target)
         stages = {get_id(each): _build_stages(replay, each) for each in history.pending}
-    return Expectation(applied=applied, stages=stages)
+    return Expectation(applied=applied, stages=stages, rules=rules)
 
 
 def _build_stages(replay: Replay, migration: Migration) -> Sequence[Catalog]:
@@ -107,7 +121,7 @@ class Position:
 
 
 def find_position(
-    context: Context, before: Catalog, stages: Sequence[Catalog], live: Catalog
+    rules: Rules, before: Catalog, stages: Sequence[Catalog], live: Catalog
 ) -> Position:
     """Find the stage that the live schema is at, or else the nearest one.
 
@@ -116,7 +130,7 @@ def find_position(
     known = set(_get_indexes(before))
     ours = {name for stage in stages for name in _get_indexes(stage)} - known
     positions = [
-        _build_position(done, compare(context, stage, live), ours)
+        _build_position(done, rules.compare(stage, live), ours)
         for done, stage in enumerate([before, *stages])
     ]
     return min(

@@ -223,6 +223,7 @@ def delete_data(server: EmbeddedServer) -> None:
     if server.data.exists():
         # Renamed first: what a kill leaves of it is never taken for a data directory.
         server.data.rename(tempfile.mkdtemp(**_stage(server)))
+    shutil.rmtree(server.socket_directory, ignore_errors=True)
     _remove_unfinished(server)
 
 

@@ -98,6 +98,12 @@ def fetch_known_catalog(connection: Connection, fingerprint: str) -> Catalog | N
     return read_catalog(row[0]) if row else None
 
 
+def fetch_adopted_catalogs(connection: Connection) -> list[Catalog]:
+    """Return the schemas that were adopted, as they were then."""
+    rows = connection.execute(load("ledger_adopted_catalogs")).fetchall()
+    return [read_catalog(text) for (text,) in rows]
+
+
 class Ledger:
     """The record of one deployment, written while it happens.
 

@@ -1,6 +1,5 @@
--- Pin, until the (sub)transaction ends, every setting that changes deparsed text (and the compiler, dear on
--- such queries); one
--- row that says nothing.
+-- Pin, until the (sub)transaction ends, every setting that changes deparsed text, and
+-- keep the compiler out, which costs more than it gains here; one row that says nothing.
 -- Parameters: lock_timeout (text with unit)
 -- PostgreSQL 15 and later; https://www.postgresql.org/docs/current/runtime-config-client.html
 SELECT pg_catalog.count(pg_catalog.set_config(s.name, s.value, true))

@@ -106,17 +106,23 @@ DIFFERENCES = {
         "column threads.vlab_id: expected uuid, not found",
     ),
     "missing enum label": (
-        "ALTER TABLE token_consumption ALTER task TYPE text;"
-        "DROP TYPE task; CREATE TYPE task AS ENUM ('CHAT_COMPLETION',"
-        " 'CALL_WITHIN_TOOL');"
-        "ALTER TABLE token_consumption ALTER task TYPE task USING task::task",
-        "enum task: expected ('CHAT_COMPLETION', 'TOOL_SELECTION', 'CALL_WITHIN_TOOL')"
-        ", found ('CHAT_COMPLETION', 'CALL_WITHIN_TOOL')",
+        (
+            "ALTER TABLE token_consumption ALTER task TYPE text;"
+            "DROP TYPE task; CREATE TYPE task AS ENUM ('CHAT_COMPLETION',"
+            " 'CALL_WITHIN_TOOL');"
+            "ALTER TABLE token_consumption ALTER task TYPE task USING task::task"
+        ),
+        (
+            "enum task: expected ('CHAT_COMPLETION', 'TOOL_SELECTION', "
+            "'CALL_WITHIN_TOOL'), found ('CHAT_COMPLETION', 'CALL_WITHIN_TOOL')"
+        ),
     ),
     "foreign key with another action": (
-        "ALTER TABLE messages DROP CONSTRAINT messages_thread_id_fkey,"
-        " ADD CONSTRAINT messages_thread_id_fkey FOREIGN KEY (thread_id)"
-        " REFERENCES threads ON DELETE CASCADE",
+        (
+            "ALTER TABLE messages DROP CONSTRAINT messages_thread_id_fkey,"
+            " ADD CONSTRAINT messages_thread_id_fkey FOREIGN KEY (thread_id)"
+            " REFERENCES threads ON DELETE CASCADE"
+        ),
         "ON DELETE CASCADE",
     ),
     "extra column": (
@@ -129,8 +135,10 @@ DIFFERENCES = {
     ),
     "default": (
         "ALTER TABLE messages ALTER is_complete SET DEFAULT true",
-        "column messages.is_complete: expected boolean not null, "
-        "found boolean not null default true",
+        (
+            "column messages.is_complete: expected boolean not null, "
+            "found boolean not null default true"
+        ),
     ),
     "missing index": (
         "DROP INDEX ix_messages_search_vector",
@@ -148,8 +156,10 @@ DIFFERENCES = {
     "extra table": ("CREATE TABLE leftover (id int)", "table leftover: not expected"),
     "type": (
         "ALTER TABLE threads ALTER creation_date TYPE timestamptz(6)",
-        "column threads.creation_date: expected timestamp with time zone not null, "
-        "found timestamp(6) with time zone not null",
+        (
+            "column threads.creation_date: expected timestamp with time zone not null, "
+            "found timestamp(6) with time zone not null"
+        ),
     ),
     "name of a foreign key": (
         "ALTER TABLE messages RENAME CONSTRAINT messages_thread_id_fkey TO fk_thread",

@@ -20,6 +20,7 @@ from dbops.errors import Busy, ServerFailed
 from dbops.postgres import catalog
 from dbops.postgres.catalog import fetch_catalog
 from dbops.postgres.session import Connection
+from dbops.sql import load
 from tests.databases import (
     connect,
     dump_schema,
@@ -402,3 +403,15 @@ def test_reads_a_database_without_an_encoding() -> None:
         finally:
             admin.execute(sql.SQL("DROP DATABASE {}").format(identifier))
     assert find_definition(found, ObjectKind.COLUMN, "t.x") == "integer"
+
+
+def test_takes_the_query_s_variant_for_the_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variant in ("a", "a.pg16", "a.pg18", "ab.pg15", "b"):
+        (tmp_path / f"{variant}.sql").write_text(variant, encoding="utf-8")
+    monkeypatch.setattr("dbops.sql.files", lambda _package: tmp_path)
+    versions = (0, 150018, 160001, 170004, 180004, 190000)
+    chosen = [load.__wrapped__("a", version) for version in versions]
+    assert chosen == ["a", "a", "a.pg16", "a.pg16", "a.pg18", "a.pg18"]
+    assert load.__wrapped__("b", 180004) == "b"

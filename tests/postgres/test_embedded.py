@@ -223,11 +223,8 @@ class TestFirstStart:
         with pytest.raises(ToolFailed, match="unrecognized option"):
             embedded.ensure_running(server)
 
-        assert sorted(path.name for path in server.directory.iterdir()) == [
-            "pg18.lock",
-            "pg18.run",
-            "pg18.users",
-        ]
+        assert not list(server.directory.glob("pg18.new.*"))
+        assert not server.data.exists()
 
 
 class TestLastUser:
@@ -337,6 +334,7 @@ class TestAccident:
         embedded.ensure_running(server)
         embedded.stop(server)
         (server.data / "postmaster.pid").write_text(content)
+        server.socket_directory.mkdir(mode=0o700, exist_ok=True)
         (server.socket_directory / ".s.PGSQL.5432.lock").write_text(content)
 
         embedded.ensure_running(server)
