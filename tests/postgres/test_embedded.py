@@ -15,8 +15,8 @@ import psycopg
 import pytest
 
 from dbops.errors import ServerFailed, ToolFailed, UsageError
-from dbops.postgres import cluster, embedded, postmaster, run_as
-from dbops.postgres.cluster import EmbeddedServer
+from dbops.postgres import embedded, embedded_server, initdb, postmaster, run_as
+from dbops.postgres.embedded_server import EmbeddedServer
 
 PROJECT = Path(__file__).resolve().parents[2]
 LIMIT_S = 60.0
@@ -203,7 +203,7 @@ class TestFirstStart:
     def test_names_the_package_to_install(
         self, server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(cluster, "PACKAGE", "no_such_package")
+        monkeypatch.setattr(embedded_server, "PACKAGE", "no_such_package")
 
         with pytest.raises(ToolFailed) as caught:
             embedded.ensure_running(server)
@@ -218,7 +218,7 @@ class TestFirstStart:
     def test_says_why_initdb_failed_and_leaves_nothing(
         self, server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setitem(cluster.LOCALE_OPTIONS, 18, ("--no-such-option",))
+        monkeypatch.setitem(initdb.LOCALE_OPTIONS, 18, ("--no-such-option",))
 
         with pytest.raises(ToolFailed, match="unrecognized option"):
             embedded.ensure_running(server)

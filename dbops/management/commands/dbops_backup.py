@@ -8,7 +8,8 @@ from django.core.management.base import CommandParser
 from rich.console import RenderableType
 
 from dbops.management.base import DbopsCommand
-from dbops.operations.backup import BackupReport, take_backup
+from dbops.operations.back_up import back_up
+from dbops.operations.backup import BackupReport
 from dbops.operations.context import Context
 from dbops.render.backup import render_backup
 
@@ -45,11 +46,9 @@ class Command(DbopsCommand):
 
     def operate(self, context: Context, options: dict[str, Any]) -> BackupReport:
         """Take the backup."""
-        return take_backup(
-            context.target,
-            storage=options["storage"] or context.settings.backup_directory,
-            pg_bin=context.settings.pg_bin,
-            progress=context.progress,
+        return back_up(
+            context,
+            storage=options["storage"],
             lock_wait_timeout_s=options["lock_wait_timeout"],
             jobs=options["jobs"],
             dry_run=options["dry_run"],

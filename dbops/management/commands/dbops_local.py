@@ -10,8 +10,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 from dbops.errors import DbopsError, UsageError
 from dbops.postgres import embedded
-from dbops.postgres.cluster import USER
-from dbops.postgres.embedded import EmbeddedServer
+from dbops.postgres.embedded_server import USER, EmbeddedServer
 from dbops.render.text import render_error
 
 ENGINE = "dbops.embedded"

@@ -16,6 +16,12 @@ from dbops.render.restore import render_restore
 class Command(DbopsCommand):
     help = "Restore a backup into a new database, and prove that it is the original."
     destructive = True
+    effect = "creates"
+
+    def find_subject(self, context: Context, options: dict[str, Any]) -> str:
+        """Return the name of the new database."""
+        del context
+        return str(options["into"])
 
     def add_options(self, parser: CommandParser) -> None:
         """Declare which backup, and where it goes."""

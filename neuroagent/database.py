@@ -1,0 +1,58 @@
+"""Read DATABASE_URL, in the dialects that people have."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+EXAMPLE = "postgres://user:password@host:5432/name"
+SCHEMES = ("postgres", "postgresql", "psql", "pgsql")
+# Prisma's own options; libpq refuses them.
+FOREIGN_OPTIONS = frozenset(
+    {
+        "schema",
+        "connection_limit",
+        "pool_timeout",
+        "pgbouncer",
+        "statement_cache_size",
+        "socket_timeout",
+    }
+)
+
+
+def read_database_url(url: str) -> dict[str, Any]:
+    """Return Django's settings of the database.
+
+    A driver in the scheme (`postgresql+asyncpg`) and Prisma's options (`?schema=`) are
+    left out.
+
+    Raises:
+        ImproperlyConfigured: it is no PostgreSQL URL; the message does not repeat it,
+            for there may be a password in it.
+    """
+    try:
+        parts = urlsplit(url)
+        scheme = parts.scheme.partition("+")[0]
+        parts.port  # noqa: B018  Raises where the port is no number.
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            f"DATABASE_URL cannot be read ({error}); use {EXAMPLE}"
+        ) from None
+    if scheme not in SCHEMES:
+        raise ImproperlyConfigured(
+            f'DATABASE_URL begins with "{scheme or "no scheme"}", and this project is '
+            f"for PostgreSQL; use {EXAMPLE}"
+        )
+    if not parts.path.strip("/"):
+        raise ImproperlyConfigured(f"DATABASE_URL names no database; use {EXAMPLE}")
+    options = [
+        (key, value)
+        for key, value in parse_qsl(parts.query, keep_blank_values=True)
+        if key not in FOREIGN_OPTIONS
+    ]
+    known = parts._replace(scheme="postgres", query=urlencode(options))
+    settings: dict[str, Any] = environ.Env.db_url_config(urlunsplit(known))
+    return settings
