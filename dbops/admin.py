@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.http import HttpRequest
 
 from dbops.models import BackupRecord, Deployment, Step
+
+if TYPE_CHECKING:
+    StepBase = admin.TabularInline[Step, Deployment]
+    DeploymentBase = admin.ModelAdmin[Deployment]
+    BackupBase = admin.ModelAdmin[BackupRecord]
+else:
+    StepBase = admin.TabularInline
+    DeploymentBase = BackupBase = admin.ModelAdmin
 
 
 class ReadOnly:
@@ -26,7 +34,7 @@ class ReadOnly:
         return False
 
 
-class StepInline(ReadOnly, admin.TabularInline[Step, Deployment]):
+class StepInline(ReadOnly, StepBase):
     """The migrations of a deployment."""
 
     model = Step
@@ -35,7 +43,7 @@ class StepInline(ReadOnly, admin.TabularInline[Step, Deployment]):
 
 
 @admin.register(Deployment)
-class DeploymentAdmin(ReadOnly, admin.ModelAdmin[Deployment]):
+class DeploymentAdmin(ReadOnly, DeploymentBase):
     """What was deployed, by whom, and how it ended."""
 
     list_display = ("started_at", "kind", "state", "actor", "host", "backup_id")
@@ -44,7 +52,7 @@ class DeploymentAdmin(ReadOnly, admin.ModelAdmin[Deployment]):
 
 
 @admin.register(BackupRecord)
-class BackupAdmin(ReadOnly, admin.ModelAdmin[BackupRecord]):
+class BackupAdmin(ReadOnly, BackupBase):
     """The backups that were published from this database."""
 
     list_display = (

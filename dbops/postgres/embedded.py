@@ -201,8 +201,7 @@ def _guard(server: EmbeddedServer, *, join: bool = False) -> Iterator[None]:
         except (OSError, threading.ThreadError) as error:
             raise ServerFailed(
                 f'cannot work in "{server.directory}": {error}',
-                hint=f"look at its owner and the room there: ls -ld {server.directory}; "
-                "or set DATABASE_URL",
+                hint=f"look at its owner and the space left: ls -ld {server.directory}",
             ) from error
 
 
