@@ -125,6 +125,27 @@ def record_step(
 
 
 @contextmanager
+def record_operation(
+    ledger: Ledger, migration: Migration, number: int
+) -> Iterator[None]:
+    """Record one operation of a non-atomic migration, so that it can be resumed."""
+    step = ledger.start_step(
+        get_id(migration),
+        direction="forward",
+        description=migration.operations[number - 1].describe(),
+        before=None,
+        operation=number,
+    )
+    state = "failed"
+    try:
+        yield
+        state = "done"
+    finally:
+        with suppress(psycopg.Error):
+            ledger.finish_step(step, state=state, sql="", duration_s=None)
+
+
+@contextmanager
 def emit_signals(
     context: Context, migrations: Sequence[Migration], *, backwards: bool
 ) -> Iterator[None]:

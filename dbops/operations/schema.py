@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.db.migrations import Migration
 from django.db.migrations.operations.base import Operation
 
 from dbops.core.catalog import Catalog, ObjectKind
 from dbops.core.compare import Comparison, Difference, DifferenceKind
+from dbops.core.journal import Journal, find_place
 from dbops.core.migration import MigrationId
 from dbops.core.rules import Rules, find_adopted_bodies
 from dbops.core.target import Target
@@ -22,6 +23,8 @@ from dbops.postgres.catalog import fetch_catalog
 from dbops.postgres.ledger import fetch_adopted_catalogs, ledger_exists
 from dbops.postgres.normalise import drop_equal_expressions
 from dbops.postgres.session import open_session
+
+NOTHING_KNOWN = Journal()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,11 +111,13 @@ class Position:
     """How far into a non-atomic migration the live schema is."""
 
     done: int
-    """Operations that the schema already has."""
+    """Operations that the database already has."""
+    unsure: int | None
+    """An operation that was cut off, and whose effect the schema does not show."""
     invalid_indexes: tuple[str, ...]
     """Left by a CREATE INDEX CONCURRENTLY that was cut off."""
     comparison: Comparison
-    """Of the live schema with the nearest stage."""
+    """Of the live schema with that stage, or with the nearest one."""
 
     @property
     def is_known(self) -> bool:
@@ -121,11 +126,16 @@ class Position:
 
 
 def find_position(
-    rules: Rules, before: Catalog, stages: Sequence[Catalog], live: Catalog
+    rules: Rules,
+    before: Catalog,
+    stages: Sequence[Catalog],
+    live: Catalog,
+    journal: Journal = NOTHING_KNOWN,
 ) -> Position:
     """Find the stage that the live schema is at, or else the nearest one.
 
-    Of several that are equal, as around an operation on data alone, the first.
+    Of several that are equal, as around an operation on data alone, the one that the
+    journal knows.
     """
     known = set(_get_indexes(before))
     ours = {name for stage in stages for name in _get_indexes(stage)} - known
@@ -133,14 +143,11 @@ def find_position(
         _build_position(done, rules.compare(stage, live), ours)
         for done, stage in enumerate([before, *stages])
     ]
-    return min(
-        positions,
-        key=lambda each: (
-            not each.is_known,
-            len(each.comparison.differences),
-            each.done,
-        ),
-    )
+    matches = [each.done for each in positions if each.is_known]
+    if not matches:
+        return min(positions, key=lambda each: len(each.comparison.differences))
+    place = find_place(matches, journal)
+    return replace(positions[place.done], unsure=place.unsure)
 
 
 def _get_indexes(catalog: Catalog) -> Iterator[str]:
@@ -150,6 +157,7 @@ def _get_indexes(catalog: Catalog) -> Iterator[str]:
 def _build_position(done: int, comparison: Comparison, ours: set[str]) -> Position:
     return Position(
         done=done,
+        unsure=None,
         invalid_indexes=tuple(
             each.name
             for each in comparison.differences

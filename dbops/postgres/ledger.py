@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 from psycopg.rows import class_row
 
 from dbops.core.catalog import Catalog, read_catalog, write_catalog
+from dbops.core.journal import Journal, build_journal
 from dbops.core.migration import MigrationId
 from dbops.postgres.session import Connection
 from dbops.sql import load
@@ -96,6 +97,15 @@ def fetch_known_catalog(connection: Connection, fingerprint: str) -> Catalog | N
         load("ledger_find_catalog"), {"fingerprint": fingerprint}
     ).fetchone()
     return read_catalog(row[0]) if row else None
+
+
+def fetch_journal(connection: Connection, migration: MigrationId) -> Journal:
+    """Return how far a non-atomic migration is known to have come."""
+    rows = connection.execute(
+        load("ledger_operations"),
+        {"app": migration.app, "migration": migration.name},
+    ).fetchall()
+    return build_journal((operation, state) for operation, state in rows)
 
 
 def fetch_adopted_catalogs(connection: Connection) -> list[Catalog]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from dbops.operations.deploy import DeployReport, DeployState
+from dbops.operations.deploy_report import DeployReport, DeployState
 from dbops.render.text import (
     build_facts,
     build_table,

@@ -220,6 +220,91 @@ def test_tells_what_is_done_of_a_non_atomic_migration_and_goes_on_there(
     assert back.json["schema_matches"]
 
 
+def write_data_then_index(lab: Lab) -> None:
+    table = f"{lab.app}_thing"
+    lab.write_migration(
+        "0002_fill_and_index",
+        f"""
+        migrations.RunPython(fill),
+        migrations.RunSQL(
+            'CREATE UNIQUE INDEX CONCURRENTLY thing_once ON "{table}" (name)'),
+        """,
+        helpers="""
+def fill(apps, schema_editor):
+    schema_editor.connection.cursor().execute(
+        "INSERT INTO TABLE (name) VALUES ('filled')")
+""".replace("TABLE", table),
+        atomic=False,
+    )
+
+
+def count_filled(lab: Lab) -> Any:
+    return lab.fetch_value(
+        f"SELECT count(*) FROM {lab.app}_thing WHERE name = 'filled'"
+    )
+
+
+def test_does_not_repeat_an_operation_on_data_that_is_done(deployed: Lab) -> None:
+    write_data_then_index(deployed)
+
+    failed = deployed.run("dbops_deploy", "--json")
+    deployed.execute(f"DELETE FROM {deployed.app}_thing WHERE name = 'same'")
+    again = deployed.run("dbops_deploy", "--json")
+
+    assert failed.code == 9
+    assert "Done: 1. Raw Python operation." in failed.json["error"]["message"]
+    assert again.code == 0, again.err
+    assert count_filled(deployed) == 1
+
+
+@pytest.mark.parametrize(("choice", "filled"), [("skip", 1), ("redo", 2)])
+def test_asks_about_an_operation_on_data_that_was_cut_off(
+    deployed: Lab, choice: str, filled: int
+) -> None:
+    write_data_then_index(deployed)
+    assert deployed.run("dbops_deploy").code == 9
+    # As kill -9 leaves it, between the operation's commit and the journal's.
+    deployed.execute("UPDATE dbops_step SET state = 'running' WHERE operation = 1")
+    deployed.execute(f"DELETE FROM {deployed.app}_thing WHERE name = 'same'")
+
+    asked = deployed.run("dbops_deploy", "--json")
+    if choice == "redo":
+        deployed.execute(f"UPDATE {deployed.app}_thing SET name = 'filled '")
+    decided = deployed.run("dbops_deploy", "--cut-off", choice)
+
+    assert asked.code == 9
+    assert "does not show whether it was done" in asked.json["error"]["message"]
+    assert decided.code == 0, decided.err
+    assert (
+        deployed.fetch_value(
+            f"SELECT count(*) FROM {deployed.app}_thing WHERE name LIKE 'filled%'"
+        )
+        == filled
+    )
+
+
+def test_does_not_say_nothing_changed_when_data_may_have(deployed: Lab) -> None:
+    deployed.write_migration(
+        "0002_fill",
+        "migrations.RunPython(fill)",
+        helpers=f"""
+def fill(apps, schema_editor):
+    cursor = schema_editor.connection.cursor()
+    cursor.execute("SELECT count(*) FROM {deployed.app}_thing")
+    if cursor.fetchone()[0]:
+        cursor.execute("INSERT INTO {deployed.app}_thing (name) VALUES ('filled')")
+        raise RuntimeError("in the middle")
+""",
+        atomic=False,
+    )
+
+    outcome = deployed.run("dbops_deploy", "--json")
+
+    assert outcome.code == 9
+    assert count_filled(deployed) == 1
+    assert "is half applied" in outcome.json["error"]["message"]
+
+
 def test_a_failed_first_operation_leaves_no_invalid_index(deployed: Lab) -> None:
     table = f"{deployed.app}_thing"
     deployed.write_migration(

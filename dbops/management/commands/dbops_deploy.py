@@ -9,7 +9,8 @@ from rich.console import RenderableType
 
 from dbops.management.base import DbopsCommand, add_change_options
 from dbops.operations.context import Context
-from dbops.operations.deploy import DeployOptions, DeployReport, deploy
+from dbops.operations.deploy import deploy
+from dbops.operations.deploy_report import CutOff, DeployOptions, DeployReport
 from dbops.render.deploy import render_deploy
 
 
@@ -38,6 +39,13 @@ class Command(DbopsCommand):
             help="go on though the schema is not what the migrations build",
         )
         parser.add_argument(
+            "--cut-off",
+            choices=[each.value for each in CutOff if each is not CutOff.ASK],
+            default=CutOff.ASK.value,
+            help="what to do with an operation on data that was cut off, once a person "
+            "has looked",
+        )
+        parser.add_argument(
             "--yes",
             "--no-input",
             "--noinput",
@@ -54,6 +62,7 @@ class Command(DbopsCommand):
                 dry_run=options["dry_run"],
                 backup=options["backup"],
                 allow_drift=options["allow_drift"],
+                cut_off=CutOff(options["cut_off"]),
                 lock_wait_s=options["lock_wait"],
             ),
         )

@@ -1,0 +1,104 @@
+"""What may be chosen for a deployment, and what it returns."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from uuid import UUID
+
+from django.db.migrations import Migration
+
+from dbops.core.catalog import Catalog
+from dbops.core.compare import Difference
+from dbops.core.migration import MigrationId
+
+
+class DeployState(StrEnum):
+    """How a deployment ended."""
+
+    DEPLOYED = "deployed"
+    UP_TO_DATE = "up_to_date"
+    REVERTED = "reverted"
+    FAILED = "failed"
+    DRY_RUN = "dry_run"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployStep:
+    """One thing that a deployment did."""
+
+    name: str
+    ok: bool
+    duration_s: float
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployReport:
+    """What was done, in order."""
+
+    state: DeployState
+    applied: tuple[MigrationId, ...] = ()
+    reverted: tuple[MigrationId, ...] = ()
+    pending: tuple[MigrationId, ...] = ()
+    """What is left to do: all of it in a dry run."""
+    backup_id: str | None = None
+    deployment_id: UUID | None = None
+    steps: tuple[DeployStep, ...] = ()
+    differences: tuple[Difference, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class CutOff(StrEnum):
+    """What to do about an operation on data that was cut off."""
+
+    ASK = "ask"
+    REDO = "redo"
+    SKIP = "skip"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployOptions:
+    """What a person may choose for one deployment."""
+
+    dry_run: bool = False
+    backup: bool = True
+    allow_drift: bool = False
+    cut_off: CutOff = CutOff.ASK
+    lock_wait_s: float = 30.0
+
+
+@dataclass(slots=True)
+class SoFar:
+    """What has happened so far; becomes the report."""
+
+    report: DeployReport = field(
+        default_factory=lambda: DeployReport(state=DeployState.FAILED)
+    )
+    current: Migration | None = None
+    """The migration that is being applied."""
+    done: int = 0
+    """Operations of it that have been done."""
+    before: dict[MigrationId, Catalog] = field(default_factory=dict)
+    """The schema before each migration of this run."""
+
+    def update(self, **fields: object) -> None:
+        """Put these into the report."""
+        self.report = replace(self.report, **fields)  # type: ignore[arg-type]
+
+    @contextmanager
+    def step(self, name: str, detail: str = "") -> Iterator[None]:
+        """Time the block, and tell whether it came to its end."""
+        started = time.monotonic()
+        ok = False
+        try:
+            yield
+            ok = True
+        finally:
+            done = DeployStep(
+                name=name, ok=ok, duration_s=time.monotonic() - started, detail=detail
+            )
+            self.update(steps=(*self.report.steps, done))

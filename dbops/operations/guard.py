@@ -1,0 +1,135 @@
+"""What has to hold before a deployment touches anything."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from django.db.migrations import Migration
+
+from dbops.core.catalog import Catalog
+from dbops.core.journal import Journal
+from dbops.errors import NeedsRepair, Refused
+from dbops.operations.adoption import find_existing_tables
+from dbops.operations.context import Context
+from dbops.operations.deploy_report import (
+    CutOff,
+    DeployOptions,
+    DeployReport,
+    DeployState,
+)
+from dbops.operations.history import History, get_id
+from dbops.operations.schema import (
+    Expectation,
+    Position,
+    build_expectation,
+    fetch_live_catalog,
+    find_position,
+)
+from dbops.postgres.ledger import (
+    fetch_journal,
+    fetch_last_deployment,
+    ledger_exists,
+)
+
+
+def finish_up_to_date(
+    context: Context, history: History, options: DeployOptions
+) -> DeployReport:
+    """Report that nothing is pending, once the schema is known to be the right one."""
+    require_clean_history(context, history)
+    live = fetch_live_catalog(context)
+    connection = context.connect()
+    last = fetch_last_deployment(connection) if ledger_exists(connection) else None
+    proven = (
+        last is not None
+        and last.state == "done"
+        and last.fingerprint_after == live.fingerprint
+    )
+    if not proven and not options.allow_drift:
+        expectation = build_expectation(context, history, live)
+        require_known_schema(context, history, expectation, live, options)
+    return DeployReport(state=DeployState.UP_TO_DATE)
+
+
+def require_clean_history(context: Context, history: History) -> None:
+    """Make sure that the database was adopted, and has nothing that is not on disk.
+
+    Raises:
+        Refused: it was not, or it has.
+    """
+    for migration, tables in find_existing_tables(context, history).items():
+        raise Refused(
+            f'database "{context.target.database}" was not adopted: '
+            f'"{migration}" is not recorded, and its '
+            f"table{'s' if len(tables) > 1 else ''} {', '.join(tables)} "
+            f"exist{'' if len(tables) > 1 else 's'}",
+            hint="manage.py dbops_baseline --dry-run",
+        )
+    if history.unknown:
+        raise Refused(
+            "the database has migrations that are not on disk: "
+            f"{', '.join(map(str, history.unknown))}",
+            hint="deploy the release that has them, or roll them back with it first",
+        )
+
+
+def require_known_schema(
+    context: Context,
+    history: History,
+    expectation: Expectation,
+    live: Catalog,
+    options: DeployOptions,
+) -> Position:
+    """Return how far the first pending migration has come; normally not at all.
+
+    Raises:
+        Refused: the schema is at no point of the way.
+        NeedsRepair: an operation on data was cut off, and only a person can tell how
+            far it came.
+    """
+    first = history.pending[0] if history.pending else None
+    stages = expectation.stages[get_id(first)] if first and not first.atomic else ()
+    journal = _read_journal(context, first) if first else Journal()
+    # The last operation's schema without the history row counts too.
+    position = find_position(
+        expectation.rules, expectation.applied, stages, live, journal
+    )
+    if first and position.unsure is not None:
+        return _decide(first, position, position.unsure, options)
+    if position.is_known or options.allow_drift:
+        return position
+    differences = position.comparison.differences
+    raise Refused(
+        f'the schema of database "{context.target.database}" is not what its '
+        f"migrations build: {len(differences)} "
+        f"difference{'s' if len(differences) > 1 else ''}",
+        hint="put the schema right, or name what belongs to somebody else in "
+        "DBOPS_IGNORE, or accept it with --allow-drift",
+        report=DeployReport(state=DeployState.FAILED, differences=differences),
+    )
+
+
+def _read_journal(context: Context, migration: Migration) -> Journal:
+    connection = context.connect()
+    if migration.atomic or not ledger_exists(connection):
+        return Journal()
+    return fetch_journal(connection, get_id(migration))
+
+
+def _decide(
+    migration: Migration, position: Position, number: int, options: DeployOptions
+) -> Position:
+    match options.cut_off:
+        case CutOff.REDO:
+            return position
+        case CutOff.SKIP:
+            return replace(position, done=number)
+        case CutOff.ASK:
+            what = migration.operations[number - 1].describe()
+            raise NeedsRepair(
+                f'operation {number} of "{get_id(migration)}" ({what}) was cut off, '
+                "and the schema does not show whether it was done",
+                hint="look at the data, then manage.py dbops_deploy --cut-off redo, "
+                "or --cut-off skip when it was done",
+                report=DeployReport(state=DeployState.FAILED),
+            )

@@ -1,0 +1,228 @@
+"""After a failure: look at what is there, and put back what can be put back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import psycopg
+from django.db.migrations import Migration
+from django.db.migrations.operations.base import Operation
+from django.db.utils import Error
+
+from dbops.core.catalog import Catalog
+from dbops.core.journal import Journal
+from dbops.core.migration import MigrationId
+from dbops.errors import (
+    DbopsError,
+    Interrupted,
+    NeedsRepair,
+    Reverted,
+    ServerFailed,
+)
+from dbops.operations.apply import StatementLog
+from dbops.operations.context import Context
+from dbops.operations.deploy_report import DeployState, SoFar
+from dbops.operations.history import get_id, read_history
+from dbops.operations.run import claim_session, record_step
+from dbops.operations.schema import (
+    Expectation,
+    Position,
+    fetch_live_catalog,
+    find_position,
+)
+from dbops.operations.unapply import find_way_back, unapply_migration
+from dbops.postgres.indexes import drop_invalid_indexes
+from dbops.postgres.ledger import Ledger
+
+
+def clean_up(context: Context, position: Position) -> None:
+    """Drop the INVALID indexes that a cut-off build of ours has left."""
+    if not position.invalid_indexes:
+        return
+    context.progress(
+        f"dropping {', '.join(position.invalid_indexes)}, left INVALID by a build "
+        "that was cut off"
+    )
+    drop_invalid_indexes(context.connect(), position.invalid_indexes)
+
+
+class Settlement:
+    """What becomes of a deployment that failed."""
+
+    def __init__(
+        self, context: Context, so_far: SoFar, expectation: Expectation, ledger: Ledger
+    ) -> None:
+        self.context = context
+        self.so_far = so_far
+        self.expectation = expectation
+        self.ledger = ledger
+
+    def settle(self, error: BaseException) -> DbopsError:
+        """Put back what was applied, and return what the caller shall be told."""
+        cause = translate(error, self.so_far.current)
+        try:
+            return self._put_back(cause)
+        except (Exception, KeyboardInterrupt) as second:  # noqa: BLE001
+            return NeedsRepair(
+                f"{cause.message}; and what was done could not be looked at or taken "
+                f"back: {' '.join(str(second).split()) or type(second).__name__}",
+                hint="manage.py dbops_status; then manage.py dbops_deploy, which "
+                "looks at what is done before it goes on",
+                report=self.so_far.report,
+            )
+
+    def _put_back(self, cause: DbopsError) -> DbopsError:
+        current = self.so_far.current
+        self._reconnect()
+        if current is not None and not current.atomic:
+            half = self._look_at_half(current)
+            if half is not None:
+                return self._build_half_done(cause, current, half)
+        mine = [
+            each for each in self.so_far.report.applied if each in self.so_far.before
+        ]
+        if not mine:
+            cause.report = self.so_far.report
+            return cause
+        return self._revert(cause, mine)
+
+    def _reconnect(self) -> None:
+        connection = self.context.connection
+        if not connection.is_usable():
+            connection.close()
+        claim_session(self.context, "deploy")
+
+    def _look_at_half(self, migration: Migration) -> Position | None:
+        """Return how much of a failed non-atomic migration is there, if any is."""
+        name = get_id(migration)
+        before, stages = self.so_far.before[name], self.expectation.stages[name]
+        live = fetch_live_catalog(self.context)
+        position = find_position(
+            self.expectation.rules,
+            before,
+            stages,
+            live,
+            Journal(done=self.so_far.done),
+        )
+        if position.is_known:
+            clean_up(self.context, position)
+        untouched = position.is_known and position.done == 0
+        if untouched and not _may_leave_data(migration.operations[0], before, stages):
+            return None
+        return position
+
+    def _build_half_done(
+        self, cause: DbopsError, migration: Migration, position: Position
+    ) -> NeedsRepair:
+        name = get_id(migration)
+        done, left = _split(migration, position.done)
+        rest = (
+            ""
+            if position.is_known
+            else "; the schema is at neither of its stages: "
+            + "; ".join(map(str, position.comparison.differences[:5]))
+        )
+        self.so_far.update(
+            pending=(name,),
+            differences=() if position.is_known else position.comparison.differences,
+        )
+        return NeedsRepair(
+            f'migration "{name}" is half applied. Done: {done}. Not done: {left}'
+            f"{rest}. Cause: {cause.message}",
+            hint="remove the cause, then manage.py dbops_deploy goes on with "
+            f"operation {position.done + 1}",
+            report=self.so_far.report,
+        )
+
+    def _revert(self, cause: DbopsError, mine: Sequence[MigrationId]) -> DbopsError:
+        history = read_history(self.context)
+        for name in reversed(mine):
+            self.context.progress(f"taking back {name}")
+            try:
+                self._take_back(history.find(name))
+            except (DbopsError, Error, psycopg.Error) as second:
+                why = " ".join(str(second).split())
+                return NeedsRepair(
+                    f"{cause.message}; these stay applied: "
+                    f"{', '.join(map(str, self.so_far.report.applied))}, since "
+                    f'"{name}" could not be taken back: {why}',
+                    hint="remove the cause, then manage.py dbops_deploy; or go back: "
+                    f"manage.py dbops_rollback {name.app} PREVIOUS",
+                    report=self.so_far.report,
+                )
+            self.so_far.update(
+                applied=tuple(
+                    each for each in self.so_far.report.applied if each != name
+                ),
+                reverted=(*self.so_far.report.reverted, name),
+            )
+        self.so_far.update(state=DeployState.REVERTED)
+        return Reverted(
+            f"{cause.message}; what had been applied was taken back: "
+            f"{', '.join(map(str, mine))}",
+            hint=cause.hint or "correct the migration, then manage.py dbops_deploy",
+            report=self.so_far.report,
+        )
+
+    def _take_back(self, migration: Migration) -> None:
+        log = StatementLog(self.context)
+        before = self.so_far.before[get_id(migration)]
+
+        def check() -> None:
+            live = fetch_live_catalog(self.context)
+            if not self.expectation.rules.is_same(before, live):
+                raise Mismatch("its down.sql does not give back the schema before it")
+
+        way = find_way_back(self.context, migration)
+        with (
+            self.so_far.step(f"take back {get_id(migration)}"),
+            record_step(
+                self.context,
+                self.ledger,
+                migration,
+                direction="backward",
+                log=log,
+                before=fetch_live_catalog(self.context),
+            ),
+        ):
+            unapply_migration(self.context, migration, way, log=log, check=check)
+
+
+def _may_leave_data(
+    operation: Operation, before: Catalog, stages: Sequence[Catalog]
+) -> bool:
+    """Say whether it changes data alone, and commits as it goes."""
+    return bool(stages) and stages[0] == before and not operation.atomic
+
+
+class Mismatch(DbopsError):
+    """The schema after a change is not the one that the migrations build."""
+
+    exit_code = 8
+
+
+def _split(migration: Migration, done: int) -> tuple[str, str]:
+    words = [
+        f"{number}. {each.describe()}"
+        for number, each in enumerate(migration.operations, start=1)
+    ]
+    return ", ".join(words[:done]) or "nothing", ", ".join(words[done:]) or "nothing"
+
+
+def translate(error: BaseException, current: Migration | None) -> DbopsError:
+    """Return our error for whatever a migration has raised."""
+    where = f' in migration "{get_id(current)}"' if current else ""
+    match error:
+        case DbopsError():
+            return error
+        case KeyboardInterrupt():
+            return Interrupted(
+                f"interrupted{where}; nothing was changed",
+                hint="manage.py dbops_deploy",
+            )
+        case _:
+            text = " ".join(str(error).split())
+            return ServerFailed(
+                f"failed{where}: {text or type(error).__name__}",
+                hint="correct the migration or the data, then manage.py dbops_deploy",
+            )
