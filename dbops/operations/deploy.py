@@ -34,6 +34,7 @@ from dbops.operations.run import (
     open_run,
     record_operation,
     record_step,
+    release_session,
 )
 from dbops.operations.schema import (
     Expectation,
@@ -67,7 +68,10 @@ def deploy(context: Context, options: DeployOptions) -> DeployReport:
         wait_s=options.lock_wait_s,
         progress=context.progress,
     ) as lock:
-        return _Deployment(context, options, lock).run()
+        try:
+            return _Deployment(context, options, lock).run()
+        finally:
+            release_session(context)
 
 
 def _plan(context: Context, history: History, options: DeployOptions) -> DeployReport:
@@ -183,7 +187,6 @@ class _Deployment:
             f"applying {name}" + (f", from operation {done + 1}" if done else "")
         )
         log = StatementLog(self.context)
-
         self.so_far.done = done
 
         @contextmanager

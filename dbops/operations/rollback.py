@@ -41,6 +41,7 @@ from dbops.operations.run import (
     install_ledger,
     open_run,
     record_step,
+    release_session,
 )
 from dbops.operations.schema import fetch_live_catalog, learn_rules
 from dbops.operations.unapply import Way, find_way_back, unapply_migration
@@ -108,17 +109,26 @@ def roll_back(
         wait_s=lock_wait_s,
         progress=context.progress,
     ) as lock:
-        claim_session(context, "rollback")
-        history = read_history(context)
-        notes = close_cut_off_run(context, history)
-        for note in notes:
-            context.progress(note)
-        plan = _plan(context, history, app, name)
-        report = replace(_build_report(app, name, plan), dry_run=False, notes=notes)
-        if not plan:
-            return report
-        install_ledger(context, history)
-        return _Rollback(context, lock, history, plan, report).run()
+        try:
+            return _roll_back(context, lock, app, name)
+        finally:
+            release_session(context)
+
+
+def _roll_back(
+    context: Context, lock: DeployLock, app: str, name: str
+) -> RollbackReport:
+    claim_session(context, "rollback")
+    history = read_history(context)
+    notes = close_cut_off_run(context, history)
+    for note in notes:
+        context.progress(note)
+    plan = _plan(context, history, app, name)
+    report = replace(_build_report(app, name, plan), dry_run=False, notes=notes)
+    if not plan:
+        return report
+    install_ledger(context, history)
+    return _Rollback(context, lock, history, plan, report).run()
 
 
 Plan = Sequence[tuple[Migration, Way]]

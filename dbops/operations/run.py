@@ -186,6 +186,14 @@ def claim_session(context: Context, command: str) -> None:
     )
 
 
+def release_session(context: Context) -> None:
+    """Let the next run see that Django's session is no longer at work."""
+    connection = context.connection.connection
+    if connection is not None and not connection.closed:
+        with suppress(psycopg.Error):
+            connection.execute("RESET application_name")
+
+
 def close_cut_off_run(context: Context, history: History) -> tuple[str, ...]:
     """Settle the record of a run that was killed, and say how far it came.
 

@@ -74,7 +74,14 @@ class Settlement:
     def _put_back(self, cause: DbopsError) -> DbopsError:
         current = self.so_far.current
         self._reconnect()
-        if current is not None and not current.atomic:
+        if (
+            current is not None
+            and get_id(current) in read_history(self.context).applied
+        ):
+            # It was committed, and what came after that failed.
+            applied = self.so_far.report.applied
+            self.so_far.update(applied=(*applied, get_id(current)))
+        elif current is not None and not current.atomic:
             half = self._look_at_half(current)
             if half is not None:
                 return self._build_half_done(cause, current, half)

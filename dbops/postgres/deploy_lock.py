@@ -106,7 +106,6 @@ def open_deploy_lock(
                 told = True
             sleep(POLL_S)
         yield DeployLock(session)
-        session.rollback()
 
 
 def _try(session: Connection, *, shared: bool) -> bool:

@@ -67,9 +67,12 @@ def open_session(
         )
     except psycopg.OperationalError as error:
         raise explain_connection_failure(target, error) from error
-    with connection:
+    try:
         require_server_version(connection)
         yield connection
+    finally:
+        # Ends an open transaction, too, and never fails on a lost connection.
+        connection.close()
 
 
 def _build_conninfo(target: Target, purpose: str) -> str:
