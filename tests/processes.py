@@ -67,9 +67,9 @@ class Running:
         """Wait until it has said this on stderr."""
         wait_until(lambda: text in self.err.read_text(), text, while_runs=self)
 
-    def press_ctrl_c(self) -> None:
-        """Do what the terminal does: signal all of the foreground's processes."""
-        os.killpg(self.process.pid, signal.SIGINT)
+    def interrupt(self, number: signal.Signals) -> None:
+        """Send a signal to all of its group, as a terminal does for Ctrl-C."""
+        os.killpg(self.process.pid, number)
 
     def finish(self) -> Outcome:
         """Wait for its end."""

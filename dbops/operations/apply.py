@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -271,16 +271,24 @@ def _open_surroundings(
 ) -> Iterator[None]:
     connection = context.connection
     if not migration.atomic:
-        with connection.execute_wrapper(log):
-            try:
-                yield
-            finally:
-                _reset_timeouts(connection)
+        with open_patient_session(context, log):
+            yield
         return
     with transaction.atomic(using=context.alias):
         set_lock_timeout(context.connect(), context.settings.lock_timeout_s, local=True)
         with connection.execute_wrapper(log):
             yield
+
+
+@contextmanager
+def open_patient_session(context: Context, log: StatementLog) -> Iterator[None]:
+    """Let each statement outside a transaction wait for its locks by its class."""
+    connection = context.connection
+    with connection.execute_wrapper(log):
+        try:
+            yield
+        finally:
+            _reset_timeouts(connection)
 
 
 def _reset_timeouts(connection: BaseDatabaseWrapper) -> None:
@@ -289,8 +297,3 @@ def _reset_timeouts(connection: BaseDatabaseWrapper) -> None:
         return
     raw.execute("RESET lock_timeout")
     raw.execute("RESET statement_timeout")
-
-
-def describe_operations(migration: Migration) -> Sequence[str]:
-    """Return each operation's own words, in order."""
-    return [each.describe() for each in migration.operations]

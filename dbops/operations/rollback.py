@@ -2,38 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import replace
 
 import psycopg
 from django.db.migrations import Migration
-from django.db.migrations.executor import MigrationExecutor
 from django.db.utils import Error
 
 from dbops.core.catalog import Catalog
 from dbops.core.compare import Comparison, Difference
 from dbops.core.migration import MigrationId
 from dbops.core.rules import Rules
-from dbops.core.sql_script import Script
 from dbops.errors import (
     DbopsError,
     Interrupted,
     NeedsRepair,
-    Refused,
     Reverted,
     ServerFailed,
-    UsageError,
 )
 from dbops.operations.apply import StatementLog
 from dbops.operations.context import Context
+from dbops.operations.half_applied import (
+    HalfApplied,
+    find_half_applied,
+    take_back_half,
+)
 from dbops.operations.history import (
-    LEDGER_APP,
     History,
-    find_migration,
     get_id,
     read_history,
 )
 from dbops.operations.replay import open_replay
+from dbops.operations.rollback_plan import (
+    Plan,
+    RollbackReport,
+    build_plan,
+    build_report,
+)
 from dbops.operations.run import (
     claim_session,
     close_cut_off_run,
@@ -44,41 +49,14 @@ from dbops.operations.run import (
     release_session,
 )
 from dbops.operations.schema import fetch_live_catalog, learn_rules
-from dbops.operations.unapply import Way, find_way_back, unapply_migration
+from dbops.operations.settle import Mismatch
+from dbops.operations.unapply import Way, unapply_migration
 from dbops.postgres.deploy_lock import DeployLock, open_deploy_lock
 from dbops.postgres.ledger import (
-    ADOPTED,
     Ledger,
     fetch_known_catalog,
     fetch_last_application,
-    ledger_exists,
 )
-
-ZERO = "zero"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RollbackStep:
-    """One migration to take back, and how."""
-
-    migration: MigrationId
-    way: str
-    """`down.sql`, or `reverse` for Django's own."""
-    statements: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RollbackReport:
-    """What was taken back, newest first."""
-
-    target: str
-    unapplied: tuple[MigrationId, ...] = ()
-    steps: tuple[RollbackStep, ...] = ()
-    schema_matches: bool | None = None
-    """None where nothing was done."""
-    differences: tuple[Difference, ...] = ()
-    notes: tuple[str, ...] = ()
-    dry_run: bool = False
 
 
 def roll_back(
@@ -102,7 +80,9 @@ def roll_back(
     """
     if dry_run:
         history = read_history(context)
-        return _build_report(app, name, _plan(context, history, app, name))
+        plan = build_plan(context, history, app, name)
+        half = find_half_applied(context, history, app)
+        return build_report(app, name, plan, half)
     with open_deploy_lock(
         context.target,
         command="rollback",
@@ -123,67 +103,15 @@ def _roll_back(
     notes = close_cut_off_run(context, history)
     for note in notes:
         context.progress(note)
-    plan = _plan(context, history, app, name)
-    report = replace(_build_report(app, name, plan), dry_run=False, notes=notes)
-    if not plan:
+    plan = build_plan(context, history, app, name)
+    half = find_half_applied(context, history, app)
+    report = replace(build_report(app, name, plan, half), dry_run=False, notes=notes)
+    if not report.steps:
         return report
     install_ledger(context, history)
-    return _Rollback(context, lock, history, plan, report).run()
-
-
-Plan = Sequence[tuple[Migration, Way]]
-
-
-def _plan(context: Context, history: History, app: str, name: str) -> Plan:
-    if name == ZERO:
-        if app not in {each.app_label for each in history.plan}:
-            find_migration(history, app, name)
-        key: tuple[str, str | None] = (app, None)
-    else:
-        target = find_migration(history, app, name)
-        if target not in history.applied:
-            raise UsageError(
-                f'migration "{target}" is not applied, so there is nothing to go '
-                "back to",
-                hint="manage.py dbops_status",
-            )
-        key = target
-    executor = MigrationExecutor(context.connection)
-    backwards = [each for each, _ in executor.migration_plan([key])]
-    for migration in backwards:
-        _require_own_work(context, migration)
-    return [(each, find_way_back(context, each)) for each in backwards]
-
-
-def _require_own_work(context: Context, migration: Migration) -> None:
-    name = get_id(migration)
-    if name.app == LEDGER_APP:
-        raise Refused(
-            "the ledger cannot be rolled back by what writes it",
-            hint=f"manage.py migrate {LEDGER_APP} zero",
-        )
-    connection = context.connect()
-    if not ledger_exists(connection):
-        return
-    step = fetch_last_application(connection, name)
-    if step is not None and step.description == ADOPTED:
-        raise Refused(
-            f'migration "{name}" was adopted: its tables were there before dbops, '
-            "and taking it back would drop them",
-            hint="name it, or a later one, as the migration to go back to",
-        )
-
-
-def _build_report(app: str, name: str, plan: Plan) -> RollbackReport:
-    steps = tuple(
-        RollbackStep(
-            migration=get_id(migration),
-            way="down.sql" if isinstance(way, Script) else "reverse",
-            statements=way.statements if isinstance(way, Script) else (),
-        )
-        for migration, way in plan
-    )
-    return RollbackReport(target=f"{app}.{name}", steps=steps, dry_run=True)
+    return _Rollback(
+        context=context, lock=lock, history=history, plan=plan, half=half, report=report
+    ).run()
 
 
 class _Rollback:
@@ -191,16 +119,19 @@ class _Rollback:
 
     def __init__(
         self,
+        *,
         context: Context,
         lock: DeployLock,
         history: History,
         plan: Plan,
+        half: HalfApplied | None,
         report: RollbackReport,
     ) -> None:
         self.context = context
         self.lock = lock
         self.history = history
         self.plan = plan
+        self.half = half
         self.report = report
         self.replayed: dict[MigrationId, Catalog] | None = None
         self.rules = Rules(ignore=context.settings.ignore)
@@ -211,11 +142,32 @@ class _Rollback:
         before = fetch_live_catalog(self.context)
         migrations = [migration for migration, _ in self.plan]
         with open_run(self.context, "rollback", before) as ledger:
+            if self.half is not None:
+                self._take_back_half(self.half, ledger, before)
             with emit_signals(self.context, migrations, backwards=True):
                 for migration, way in self.plan:
                     self._take_back(migration, way, ledger)
             ledger.finish("done", after=fetch_live_catalog(self.context))
         return self.report
+
+    def _take_back_half(
+        self, half: HalfApplied, ledger: Ledger, before: Catalog
+    ) -> None:
+        name = get_id(half.migration)
+        self.context.progress(f"taking back what is done of {name}")
+        log = StatementLog(self.context)
+        with record_step(
+            self.context,
+            ledger,
+            half.migration,
+            direction="backward",
+            log=log,
+            before=before,
+        ):
+            take_back_half(self.context, self.history, half, log)
+        self.report = replace(
+            self.report, unapplied=(*self.report.unapplied, name), schema_matches=True
+        )
 
     def _take_back(self, migration: Migration, way: Way, ledger: Ledger) -> None:
         name = get_id(migration)
@@ -240,7 +192,7 @@ class _Rollback:
             ):
                 unapply_migration(self.context, migration, way, log=log, check=check)
         except (DbopsError, Error, psycopg.Error, KeyboardInterrupt) as error:
-            raise self._explain(name, way, error) from error
+            raise self._explain(name, live, error) from error
         self.report = replace(self.report, unapplied=(*self.report.unapplied, name))
 
     def _judge(self, name: MigrationId, found: Comparison) -> None:
@@ -255,13 +207,11 @@ class _Rollback:
             notes=(*self.report.notes, *map(str, found.notes)),
         )
         if not matches:
-            raise Reverted(
+            raise Mismatch(
                 f'the way back of "{name}" does not give back the schema that was '
                 f"there before it: {len(differences)} "
-                f"difference{'s' if len(differences) > 1 else ''}; everything was "
-                "put back",
+                f"difference{'s' if len(differences) > 1 else ''}",
                 hint="correct its down.sql, then run the command again",
-                report=self.report,
             )
 
     def _find_expected(self, migration: Migration, live: Catalog) -> Catalog:
@@ -304,18 +254,37 @@ class _Rollback:
             self.rules = learn_rules(self.context, own, head, live, replay.target)
         self.drift = frozenset(self.rules.compare(head, live).differences)
 
-    def _explain(self, name: MigrationId, way: Way, error: BaseException) -> DbopsError:
+    def _explain(
+        self, name: MigrationId, live: Catalog, error: BaseException
+    ) -> DbopsError:
+        """Say what was taken back, after a look at the database."""
         cause = _translate(name, error)
-        one_by_one = isinstance(way, Script) and not way.transactional
-        if not self.report.unapplied and not one_by_one:
-            cause.report = self.report
-            return cause
+        changed = True
+        with suppress(DbopsError, Error, psycopg.Error):
+            if name not in read_history(self.context).applied:
+                # It was committed, and what came after that failed.
+                taken = (*self.report.unapplied, name)
+                self.report = replace(self.report, unapplied=taken)
+            else:
+                changed = fetch_live_catalog(self.context) != live
+        if not self.report.unapplied and not changed:
+            return self._build_unchanged(cause)
         done = ", ".join(map(str, self.report.unapplied)) or "none"
-        half = f'; "{name}" may be half taken back' if one_by_one else ""
+        half = f'; "{name}" may be half taken back' if changed else ""
         return NeedsRepair(
-            f"{cause.message}. Taken back before: {done}{half}",
+            f"{cause.message}. Taken back: {done}{half}",
             hint="remove the cause, then run the command again; or go forward: "
             "manage.py dbops_deploy",
+            report=self.report,
+        )
+
+    def _build_unchanged(self, cause: DbopsError) -> DbopsError:
+        cause.report = self.report
+        if not isinstance(cause, Mismatch):
+            return cause
+        return Reverted(
+            f"{cause.message}; everything was put back",
+            hint=cause.hint,
             report=self.report,
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from dbops.operations.rollback import RollbackReport, RollbackStep
+from dbops.operations.rollback_plan import RollbackReport, RollbackStep
 from dbops.render.text import build_facts, build_verdict, count_of
 
 
@@ -30,7 +30,8 @@ def render_rollback(report: RollbackReport) -> RenderableType:
 
 def _list_sql(step: RollbackStep) -> list[Text]:
     if not step.statements:
-        return [Text("-- by Django's reverse of its operations")]
+        how = "Django's reverse" if step.way == "reverse" else step.way
+        return [Text(f"-- by {how}")]
     return [Text(f"{each.rstrip().rstrip(';')};") for each in step.statements]
 
 

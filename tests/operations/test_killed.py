@@ -10,7 +10,7 @@ import os
 import shlex
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,10 @@ from typing import Any
 import pytest
 
 from dbops.core.catalog import Catalog
-from dbops.postgres.tools import ClientTools
+from dbops.core.compare import Verdict, compare_catalogs
+from dbops.postgres.deploy_lock import fetch_holder
+from dbops.postgres.session import Connection
+from dbops.postgres.tools import find_tools
 from tests.databases import connect, temporary_database
 from tests.lab import Lab, Outcome, open_lab
 from tests.operations.conftest import read_command_lines
@@ -52,6 +55,9 @@ DROP INDEX CONCURRENTLY IF EXISTS other_name;
 DROP INDEX CONCURRENTLY IF EXISTS thing_name;
 """
 SLOW_IN_SCRATCH = """
+import time
+from pathlib import Path
+
 def wait(apps, schema_editor):
     name = schema_editor.connection.settings_dict["NAME"]
     Path({started!r}).touch()
@@ -59,7 +65,11 @@ def wait(apps, schema_editor):
         time.sleep(0.01)
 """
 
-LOST = "the server closed the connection"
+DEPLOY = ("dbops_deploy", "--no-backup", "--json")
+
+
+def build_rollback(lab: Lab) -> tuple[str, ...]:
+    return ("dbops_rollback", lab.app, "0001", "--yes", "--json")
 
 
 @pytest.fixture
@@ -81,9 +91,7 @@ def lab(tmp_path: Path, django_db_blocker: Any) -> Iterator[Lab]:
 
 
 def write_color(lab: Lab) -> None:
-    lab.write_migration(
-        "0002_add_color", COLOR, down=COLOR_DOWN.format(app=lab.app)
-    )
+    lab.write_migration("0002_add_color", COLOR, down=COLOR_DOWN.format(app=lab.app))
 
 
 def write_by_color(lab: Lab) -> None:
@@ -99,15 +107,24 @@ def write_indexes(lab: Lab) -> None:
     )
 
 
+@dataclass(frozen=True)
+class Held:
+    """A run that waits for what the test holds, until it is let go."""
+
+    running: Running
+    let_go: Callable[[], object]
+
+
+Reach = Callable[[Lab], AbstractContextManager[Held]]
+
+
 @contextmanager
-def hold(lab: Lab, statement: str) -> Iterator[None]:
+def hold(lab: Lab, statement: str) -> Iterator[Connection]:
     """Keep a transaction open that has run the statement."""
     with connect(lab.target, autocommit=False) as session:
         session.execute(statement.format(app=lab.app).encode())
-        try:
-            yield
-        finally:
-            session.rollback()
+        yield session
+        session.rollback()
 
 
 def wait_for_lock(lab: Lab, running: Running, application: str) -> None:
@@ -126,52 +143,558 @@ def wait_for_lock(lab: Lab, running: Running, application: str) -> None:
 
 
 @contextmanager
-def reach_lock(
-    lab: Lab, held: str, *command: str, application: str = "dbops-worker:deploy"
-) -> Iterator[Running]:
+def reach_lock(lab: Lab, kind: str, held: str, *command: str) -> Iterator[Held]:
     """Run the command until it waits for what is held."""
     with (
-        hold(lab, held),
+        hold(lab, held) as holder,
         start_in_lab(lab, *command, **PATIENT) as running,
     ):
-        wait_for_lock(lab, running, application)
-        yield running
+        wait_for_lock(lab, running, f"dbops-worker:{kind}")
+        yield Held(running, holder.rollback)
 
 
-def deploy_behind(held: str) -> Callable[[Lab], Any]:
-    return lambda lab: reach_lock(lab, held, "dbops_deploy", "--no-backup", "--json")
+def deploy_behind(held: str) -> Reach:
+    return lambda lab: reach_lock(lab, "deploy", held, *DEPLOY)
 
 
-def roll_back_behind(held: str) -> Callable[[Lab], Any]:
-    return lambda lab: reach_lock(
-        lab,
-        held,
-        *("dbops_rollback", lab.app, "0001", "--yes", "--json"),
-        application="dbops-worker:rollback",
-    )
+def roll_back_behind(held: str) -> Reach:
+    return lambda lab: reach_lock(lab, "rollback", held, *build_rollback(lab))
+
+
+def reach_baseline(lab: Lab) -> AbstractContextManager[Held]:
+    """Run an adoption until it makes the ledger's tables, in its transaction."""
+    made = "CREATE TABLE dbops_deployment (id int)"
+    return reach_lock(lab, "baseline", made, "dbops_baseline", "--yes", "--json")
 
 
 @contextmanager
-def reach_record(
-    lab: Lab, *command: str, application: str = "deploy"
-) -> Iterator[Running]:
+def reach_record(lab: Lab, kind: str, *command: str) -> Iterator[Held]:
     """Run the command until a migration is committed, and not yet in the ledger."""
-    with ExitStack() as stack:
-        before = stack.enter_context(ExitStack())
-        running = before.enter_context(
-            reach_lock(
-                lab, WAIT, *command, application=f"dbops-worker:{application}"
-            )
+    step = "SELECT FROM dbops_step WHERE state = 'running' FOR UPDATE"
+    with reach_lock(lab, kind, WAIT, *command) as held, hold(lab, step) as holder:
+        held.let_go()
+        wait_for_lock(lab, held.running, f"dbops:{kind}:ledger")
+        yield Held(held.running, holder.rollback)
+
+
+@contextmanager
+def reach_guard(lab: Lab) -> Iterator[Held]:
+    """Run a deployment until it builds the schema in a scratch database."""
+    started, gate = lab.directory / "started", lab.directory / "gate"
+    gate.touch()
+    lab.write_migration(
+        "0002_wait",
+        "migrations.RunPython(wait)",
+        helpers=SLOW_IN_SCRATCH.format(started=str(started), gate=str(gate)),
+        down="SELECT 1;",
+    )
+    with start_in_lab(lab, *DEPLOY) as running:
+        wait_until(started.exists, "the scratch database", while_runs=running)
+        yield Held(running, lambda: gate.unlink(missing_ok=True))
+
+
+@dataclass(frozen=True)
+class GatedTools:
+    """pg_dump that waits, before its work or after it, until it is let go."""
+
+    directory: Path
+
+    @property
+    def reached(self) -> Path:
+        return self.directory / "reached"
+
+    def let_go(self) -> None:
+        # Nobody reads any more when it was ended.
+        with suppress(OSError):
+            os.close(os.open(self.directory / "gate", os.O_WRONLY | os.O_NONBLOCK))
+
+    def count_processes(self) -> int:
+        marker = str(self.directory).encode()
+        return sum(marker in line for line in read_command_lines().values())
+
+
+def make_gated_tools(lab: Lab, *, waits: str) -> GatedTools:
+    with connect(lab.target) as session:
+        major = session.info.server_version // 10000
+    real = shlex.quote(str(find_tools(lab.target, least_major=major).directory))
+    gated = GatedTools(lab.directory / "gated")
+    gated.directory.mkdir()
+    os.mkfifo(gated.directory / "gate")
+    wait = f"touch {gated.reached}\nread _ <{gated.directory}/gate\n"
+    dump = f'{real}/pg_dump "$@"'
+    work = f"{wait}exec {dump}\n" if waits == "before" else f"{dump} || exit\n{wait}:\n"
+    scripts = {
+        "pg_dump": f'case "$*" in *--file=*) ;; *) exec {dump} ;; esac\n{work}',
+        "pg_restore": f'exec {real}/pg_restore "$@"\n',
+    }
+    for name, script in scripts.items():
+        (gated.directory / name).write_text(f"#!/bin/sh\n{script}")
+        (gated.directory / name).chmod(0o755)
+    return gated
+
+
+@contextmanager
+def reach_dump(lab: Lab, *command: str, waits: str = "after") -> Iterator[Held]:
+    """Run the command until its pg_dump waits."""
+    tools = make_gated_tools(lab, waits=waits)
+    with start_in_lab(lab, *command, PG_BIN=str(tools.directory)) as running:
+        wait_until(tools.reached.exists, "pg_dump", while_runs=running)
+        yield Held(running, tools.let_go)
+    wait_until(lambda: tools.count_processes() == 0, "the end of pg_dump")
+
+
+def reach_backup(lab: Lab) -> AbstractContextManager[Held]:
+    """Run a deployment until the pg_dump of its backup has done its work."""
+    return reach_dump(lab, "dbops_deploy", "--json")
+
+
+def deploy(lab: Lab) -> None:
+    outcome = lab.run("dbops_deploy", "--no-backup")
+    assert outcome.code == 0, outcome.err
+
+
+def prepare_color_and_index(lab: Lab) -> None:
+    write_color(lab)
+    write_by_color(lab)
+
+
+def deployed(prepare: Callable[[Lab], None]) -> Callable[[Lab], None]:
+    def prepare_and_deploy(lab: Lab) -> None:
+        prepare(lab)
+        deploy(lab)
+
+    return prepare_and_deploy
+
+
+def forget_history(lab: Lab) -> None:
+    """Leave what a database looks like that was never Django's."""
+    lab.execute(
+        "DO $$ DECLARE name text; BEGIN FOR name IN SELECT tablename FROM pg_tables"
+        " WHERE tablename ~ '^(dbops|django)_' LOOP"
+        " EXECUTE format('DROP TABLE %I CASCADE', name); END LOOP; END $$"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a run is when something happens to it, and what has to come of it."""
+
+    prepare: Callable[[Lab], None]
+    reach: Reach
+    command: str = "dbops_deploy"
+    state: str = "failed"
+    """What status says after a kill."""
+    failed: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
+    """What the run after a kill says."""
+    orphan: bool = True
+    """Whether the server goes on with the statement of a dead process."""
+    code: int = 5
+    """The exit code after Ctrl-C."""
+    message: str = "interrupted"
+
+
+def nothing(_lab: Lab) -> None:
+    pass
+
+
+PLACES = {
+    "guard": Place(prepare=nothing, reach=reach_guard, state="pending", orphan=False),
+    "backup": Place(
+        prepare=write_color,
+        reach=reach_backup,
+        told=("was cut off, in no migration",),
+        orphan=False,
+    ),
+    "atomic migration": Place(
+        prepare=write_color,
+        reach=deploy_behind(WAIT),
+        failed=("0002_add_color",),
+        told=('0002_add_color", which is not applied now',),
+    ),
+    "first operation": Place(
+        prepare=write_indexes,
+        reach=deploy_behind("INSERT INTO {app}_thing (name) VALUES ('b')"),
+        failed=("0002_index_names",),
+        told=("dropping thing_name, left INVALID",),
+    ),
+    "between operations": Place(
+        prepare=write_indexes,
+        reach=deploy_behind("LOCK TABLE {app}_other IN SHARE UPDATE EXCLUSIVE MODE"),
+        failed=("0002_index_names",),
+        told=("0002_index_names, from operation 2",),
+        code=9,
+        message="Done: 1. Raw SQL operation. Not done: 2. Raw SQL operation",
+    ),
+    "second operation": Place(
+        prepare=write_indexes,
+        reach=deploy_behind("INSERT INTO {app}_other (name) VALUES ('b')"),
+        failed=("0002_index_names",),
+        told=("dropping other_name, left INVALID", "from operation 2"),
+        code=9,
+        message="Done: 1. Raw SQL operation. Not done: 2. Raw SQL operation",
+    ),
+    "history row": Place(
+        prepare=write_indexes,
+        reach=deploy_behind("LOCK TABLE django_migrations IN SHARE MODE"),
+        failed=("0002_index_names",),
+        told=("0002_index_names, from operation 3",),
+        code=9,
+        message="Not done: nothing",
+    ),
+    "between migrations": Place(
+        prepare=prepare_color_and_index,
+        reach=lambda lab: reach_record(lab, "deploy", *DEPLOY),
+        told=('0002_add_color", which is applied now',),
+        orphan=False,
+        code=8,
+        message="was taken back",
+    ),
+    "rollback": Place(
+        prepare=deployed(write_color),
+        reach=roll_back_behind("SELECT FROM {app}_thing"),
+        command="dbops_rollback",
+        failed=("0002_add_color",),
+        told=('0002_add_color", which is applied now',),
+    ),
+    "rollback outside a transaction": Place(
+        prepare=deployed(write_indexes),
+        reach=roll_back_behind("INSERT INTO {app}_other (name) VALUES ('b')"),
+        command="dbops_rollback",
+        failed=("0002_index_names",),
+        told=('0002_index_names", which is applied now',),
+        code=9,
+        message="half taken back",
+    ),
+    "between rollbacks": Place(
+        prepare=deployed(prepare_color_and_index),
+        reach=lambda lab: reach_record(lab, "rollback", *build_rollback(lab)),
+        command="dbops_rollback",
+        told=('0003_index_color", which is not applied now',),
+        orphan=False,
+        code=9,
+        message="0003_index_color",
+    ),
+    "baseline": Place(
+        prepare=forget_history,
+        reach=reach_baseline,
+        command="dbops_baseline",
+        state="not_adopted",
+    ),
+}
+
+
+def build_command(lab: Lab, place: Place) -> tuple[str, ...]:
+    match place.command:
+        case "dbops_rollback":
+            return build_rollback(lab)
+        case "dbops_baseline":
+            return ("dbops_baseline", "--yes", "--json")
+        case _ if place.reach is reach_backup:
+            return ("dbops_deploy", "--json")
+        case _:
+            return DEPLOY
+
+
+def list_abandoned(lab: Lab) -> set[str]:
+    """Return the scratch databases that nobody uses."""
+    with connect(lab.target) as session:
+        rows = session.execute(
+            "SELECT datname FROM pg_database AS d WHERE datname LIKE 'dbops_scratch_%'"
+            " AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.datid = d.oid)"
+        ).fetchall()
+    return {name for (name,) in rows}
+
+
+def count_sessions(lab: Lab) -> int:
+    """Return how many sessions of dbops and its tools are in the lab's database."""
+    count: int = lab.fetch_value(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND application_name ~ '^(dbops|pg_)'"
+    )
+    return count
+
+
+def require_nothing_left(lab: Lab, abandoned: set[str]) -> None:
+    """Look for what a run that was cut off could have left behind."""
+    wait_until(lambda: not list_abandoned(lab) - abandoned, "scratch databases to go")
+    wait_until(lambda: count_sessions(lab) == 0, "sessions to end")
+    assert not list(lab.directory.glob("backups/*/.*"))
+    assert lab.fetch_value("SELECT count(*) FROM pg_index WHERE NOT indisvalid") == 0
+    if lab.fetch_value("SELECT to_regclass('dbops_deployment')"):
+        assert not lab.fetch_value(
+            "SELECT count(*) FROM dbops_deployment WHERE state = 'running'"
         )
-        # The process has to outlive what holds the first lock.
-        kept = before.pop_all()
-        stack.callback(kept.close)
-        stack.enter_context(
-            hold(lab, "SELECT FROM dbops_step WHERE state = 'running' FOR UPDATE")
-        )
-        lab.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_locks"
-            " WHERE locktype = 'advisory' AND classid = 1 AND granted"
-        )
-        wait_for_lock(lab, running, f"dbops:{application}:ledger")
-        yield running
+
+
+def require_one_message(outcome: Outcome) -> None:
+    """One failure, in one message, and no traceback."""
+    assert "Traceback" not in outcome.err, outcome.err
+    [message] = [
+        line
+        for line in outcome.err.splitlines()
+        if line.partition(":")[0]
+        in ("Interrupted", "Reverted", "NeedsRepair", "ServerFailed", "ToolFailed")
+    ]
+    error = outcome.json["error"]
+    assert message == f"{error['type']}: {error['message']}"
+    assert error["hint"]
+    assert outcome.json["exit_code"] == outcome.code
+
+
+def is_same_schema(before: Catalog, lab: Lab) -> bool:
+    verdict = compare_catalogs(before, lab.fetch_catalog()).verdict
+    return verdict is not Verdict.DIFFERENT
+
+
+def is_locked(lab: Lab) -> bool:
+    with connect(lab.target) as session:
+        return fetch_holder(session) is not None
+
+
+def fetch_history(lab: Lab) -> list[str]:
+    if lab.fetch_value("SELECT to_regclass('django_migrations')") is None:
+        return []
+    return lab.fetch_history()
+
+
+def is_locked(lab: Lab) -> bool:
+    with connect(lab.target) as session:
+        return fetch_holder(session) is not None
+
+
+def fetch_history(lab: Lab) -> list[str]:
+    if lab.fetch_value("SELECT to_regclass('django_migrations')") is None:
+        return []
+    return lab.fetch_history()
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_after_a_kill_the_next_run_explains_and_completes_it(
+    lab: Lab, name: str
+) -> None:
+    place = PLACES[name]
+    first = lab.fetch_catalog()
+    place.prepare(lab)
+    abandoned = list_abandoned(lab)
+
+    with place.reach(lab) as held:
+        held.running.process.kill()
+        assert held.running.finish().code == -signal.SIGKILL
+        wait_until(lambda: not is_locked(lab), "the deploy lock to go")
+        status = lab.run("dbops_status", "--json")
+        with start_in_lab(lab, *build_command(lab, place), **PATIENT) as again:
+            if place.orphan:
+                again.wait_for("terminated session")
+            held.let_go()
+            outcome = again.finish()
+
+    assert status.code == 3
+    assert status.json["state"] == place.state
+    assert status.json["failed"] == [f"{lab.app}.{each}" for each in place.failed]
+    assert outcome.code == 0, outcome.err
+    for told in place.told:
+        assert told in outcome.err
+    if place.command == "dbops_deploy":
+        assert lab.fetch_history() == lab.names
+    else:
+        assert lab.fetch_history() == ["0001_initial"]
+        assert is_same_schema(first, lab)
+    if place.reach is reach_guard:
+        make_old(lab, *(list_abandoned(lab) - abandoned))
+    assert lab.run(*DEPLOY).code == 0
+    assert lab.run("dbops_status").code == 0
+    require_nothing_left(lab, abandoned)
+
+
+def make_old(lab: Lab, scratch: str) -> None:
+    """Let a scratch database look as if it was made long ago, and need another."""
+    random = scratch.rpartition("_")[2]
+    lab.execute(f"ALTER DATABASE {scratch} RENAME TO dbops_scratch_1000000000_{random}")
+    lab.write_migration("0003_nothing", "", down="SELECT 1;")
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        *((name, signal.SIGINT) for name in PLACES),
+        ("backup", signal.SIGTERM),
+        ("atomic migration", signal.SIGTERM),
+        ("second operation", signal.SIGTERM),
+        ("between migrations", signal.SIGTERM),
+    ],
+)
+def test_ctrl_c_and_sigterm_put_back_what_can_be_and_tell_the_rest(
+    lab: Lab, name: str, number: signal.Signals
+) -> None:
+    place = PLACES[name]
+    place.prepare(lab)
+    before, history = lab.fetch_catalog(), fetch_history(lab)
+    abandoned = list_abandoned(lab)
+
+    with place.reach(lab) as held:
+        held.running.interrupt(number)
+        outcome = held.running.finish()
+
+    assert outcome.code == place.code, outcome.err
+    require_one_message(outcome)
+    assert place.message in outcome.json["error"]["message"]
+    if place.code == 9:
+        assert lab.run("dbops_status", "--json").json["state"] == "failed"
+        again = lab.run(*build_command(lab, place))
+        assert again.code == 0, again.err
+    else:
+        assert fetch_history(lab) == history
+        assert is_same_schema(before, lab)
+    require_nothing_left(lab, abandoned)
+
+
+def terminate(lab: Lab, application: str) -> None:
+    """End the sessions of that name, as an administrator would."""
+    lab.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database()"
+        f" AND application_name = '{application}'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "message"),
+    [
+        ("atomic migration", 7, "terminating connection"),
+        ("first operation", 7, "terminating connection"),
+        ("second operation", 9, "Done: 1. Raw SQL operation. Not done: 2."),
+        ("rollback", 7, "terminating connection"),
+        ("rollback outside a transaction", 9, "terminating connection"),
+        ("baseline", 7, "terminating connection"),
+    ],
+)
+def test_a_session_that_the_server_ends_is_explained(
+    lab: Lab, name: str, code: int, message: str
+) -> None:
+    place = PLACES[name]
+    place.prepare(lab)
+    before, history = lab.fetch_catalog(), fetch_history(lab)
+    abandoned = list_abandoned(lab)
+
+    with place.reach(lab) as held:
+        terminate(lab, f"dbops-worker:{place.command.removeprefix('dbops_')}")
+        held.let_go()
+        outcome = held.running.finish()
+
+    assert outcome.code == code, outcome.err
+    require_one_message(outcome)
+    assert message in outcome.json["error"]["message"]
+    assert fetch_history(lab) == history
+    if code == 7:
+        assert is_same_schema(before, lab)
+    again = lab.run(*build_command(lab, place))
+    assert again.code == 0, again.err
+    require_nothing_left(lab, abandoned)
+
+
+def test_a_lost_deploy_lock_is_noticed_before_the_next_migration(lab: Lab) -> None:
+    before = lab.fetch_catalog()
+    prepare_color_and_index(lab)
+
+    with reach_lock(lab, "deploy", WAIT, *DEPLOY) as held:
+        terminate(lab, "dbops:deploy:lock")
+        held.let_go()
+        outcome = held.running.finish()
+
+    assert outcome.code == 8, outcome.err
+    require_one_message(outcome)
+    assert "the deploy lock was lost" in outcome.json["error"]["message"]
+    assert fetch_history(lab) == ["0001_initial"]
+    assert is_same_schema(before, lab)
+
+
+def test_a_lost_ledger_session_hides_nothing(lab: Lab) -> None:
+    prepare_color_and_index(lab)
+
+    with reach_record(lab, "deploy", *DEPLOY) as held:
+        terminate(lab, "dbops:deploy:ledger")
+        held.let_go()
+        outcome = held.running.finish()
+
+    applied = [f"{lab.app}.{each}" for each in fetch_history(lab)[1:]]
+    require_one_message(outcome)
+    assert outcome.json["applied"] == applied
+    assert outcome.code == (9 if applied else 8), outcome.err
+    again = lab.run(*DEPLOY)
+    assert again.code == 0, again.err
+    assert fetch_history(lab) == lab.names
+
+
+@pytest.mark.parametrize("waits", ["before", "after"])
+def test_a_backup_whose_snapshot_is_lost_is_not_published(lab: Lab, waits: str) -> None:
+    write_color(lab)
+    before = lab.fetch_catalog()
+
+    with reach_dump(lab, "dbops_deploy", "--json", waits=waits) as held:
+        terminate(lab, "dbops:backup")
+        held.let_go()
+        outcome = held.running.finish()
+
+    assert outcome.code == (6 if waits == "before" else 7), outcome.err
+    require_one_message(outcome)
+    assert lab.fetch_catalog() == before
+    assert not list(lab.directory.glob("backups/*/*"))
+    assert lab.run("dbops_deploy").code == 0
+    require_nothing_left(lab, list_abandoned(lab))
+
+
+def test_a_backup_whose_pg_dump_loses_its_session_is_not_published(lab: Lab) -> None:
+    with (
+        connect(lab.target, autocommit=False) as waiter,
+        reach_dump(lab, "dbops_backup", "--json", waits="before") as held,
+    ):
+        # pg_dump's own lock has to stand in line behind this one.
+        waiter.execute("SELECT 1")
+        table = f"LOCK TABLE {lab.app}_thing IN ACCESS EXCLUSIVE MODE"
+        waiter.pgconn.send_query(table.encode())
+        held.let_go()
+        wait_for_lock(lab, held.running, "dbops:tool")
+        terminate(lab, "dbops:tool")
+        outcome = held.running.finish()
+
+    assert outcome.code == 6, outcome.err
+    require_one_message(outcome)
+    assert "terminating connection" in outcome.json["error"]["message"]
+    assert not list(lab.directory.glob("backups/*/*"))
+
+
+def test_of_two_deployments_one_does_it_and_the_other_says_so(lab: Lab) -> None:
+    write_color(lab)
+
+    with (
+        reach_lock(lab, "deploy", WAIT, *DEPLOY) as held,
+        start_in_lab(lab, *DEPLOY) as second,
+    ):
+        second.wait_for("waiting for another run to finish (pid ")
+        held.let_go()
+        outcomes = [held.running.finish(), second.finish()]
+
+    assert [each.code for each in outcomes] == [0, 0], outcomes
+    assert [each.json["state"] for each in outcomes] == ["deployed", "up_to_date"]
+    assert lab.fetch_value("SELECT count(*) FROM dbops_deployment") == 2
+
+
+@pytest.mark.parametrize("command", ["dbops_deploy", "dbops_rollback"])
+def test_changes_wait_for_a_backup_to_end(lab: Lab, command: str) -> None:
+    write_color(lab)
+    arguments = DEPLOY if command == "dbops_deploy" else build_rollback(lab)
+
+    with (
+        reach_dump(lab, "dbops_backup", "--json") as held,
+        start_in_lab(lab, *arguments) as change,
+    ):
+        change.wait_for("waiting for another run to finish (pid ")
+        assert '"dbops:backup:lock"' in change.err.read_text()
+        assert fetch_history(lab) == ["0001_initial"]
+        held.let_go()
+        outcomes = [held.running.finish(), change.finish()]
+
+    assert [each.code for each in outcomes] == [0, 0], outcomes
+    assert outcomes[0].json["verified"] == "contents"
+    assert lab.fetch_value("SELECT count(*) FROM dbops_backup") == 1

@@ -176,7 +176,7 @@ def test_says_what_was_taken_back_when_the_next_cannot_be(lab: Lab) -> None:
 
     assert outcome.code == 9
     assert outcome.json["unapplied"] == [f"{lab.app}.0003_index_thing_color"]
-    assert "Taken back before: " in outcome.json["error"]["message"]
+    assert "Taken back: " in outcome.json["error"]["message"]
     assert lab.fetch_history() == ["0001_initial", "0002_add_thing_color"]
 
 
@@ -256,3 +256,73 @@ def test_gives_up_when_a_lock_is_not_had(lab: Lab) -> None:
 
     assert outcome.code == 5
     assert lab.fetch_catalog() == before
+
+
+@pytest.fixture
+def half_applied(lab: Lab) -> Lab:
+    """The lab with the first of two indexes built, and the second impossible."""
+    lab.execute(
+        f"INSERT INTO {lab.app}_thing (name) SELECT 'same' FROM generate_series(1, 3)"
+    )
+    table = f"{lab.app}_thing"
+    lab.write_migration(
+        "0002_index_things",
+        f"""
+        migrations.RunSQL(
+            'CREATE INDEX CONCURRENTLY by_name ON "{table}" (name)',
+            "DROP INDEX CONCURRENTLY by_name"),
+        migrations.RunSQL(
+            'CREATE UNIQUE INDEX CONCURRENTLY once ON "{table}" (name)',
+            "DROP INDEX CONCURRENTLY once"),
+        """,
+        atomic=False,
+    )
+    assert lab.run("dbops_deploy", "--no-backup").code == 9
+    return lab
+
+
+def test_takes_back_the_half_of_a_migration_that_cannot_be_finished(
+    half_applied: Lab,
+) -> None:
+    lab = half_applied
+
+    dry = roll_back(lab, "--dry-run")
+    outcome = roll_back(lab, "--yes", "--json")
+
+    assert "reverse of what is done: Raw SQL operation" in dry.out
+    assert outcome.code == 0, outcome.err
+    assert outcome.json["unapplied"] == [f"{lab.app}.0002_index_things"]
+    assert lab.fetch_value("SELECT to_regclass('by_name')") is None
+    assert lab.fetch_history() == ["0001_initial"]
+    lab.remove_last_migration()
+    assert lab.run("dbops_status", "--json").json["state"] == "up_to_date"
+
+
+def test_deploys_again_from_the_start_after_the_half_was_taken_back(
+    half_applied: Lab,
+) -> None:
+    assert roll_back(half_applied, "--yes").code == 0
+    half_applied.execute(f"DELETE FROM {half_applied.app}_thing WHERE id > 1")
+
+    outcome = half_applied.run("dbops_deploy", "--no-backup")
+
+    assert outcome.code == 0, outcome.err
+    assert "operation 1 of 2" in outcome.err
+
+
+def test_says_when_a_script_outside_a_transaction_stopped_half_way(lab: Lab) -> None:
+    lab.write_migration(
+        "0002_index_things",
+        f"""
+        migrations.RunSQL('CREATE INDEX CONCURRENTLY a ON {lab.app}_thing (name)'),
+        migrations.RunSQL('CREATE INDEX CONCURRENTLY b ON {lab.app}_thing (name)'),
+        """,
+        atomic=False,
+        down="-- dbops: no-transaction\nDROP INDEX CONCURRENTLY a;\nSELECT 1 / 0;",
+    )
+    assert lab.run("dbops_deploy", "--no-backup").code == 0
+
+    outcome = roll_back(lab, "--yes", "--json")
+
+    assert outcome.code == 9
+    assert "may be half taken back" in outcome.json["error"]["message"]

@@ -9,7 +9,8 @@ from rich.console import RenderableType
 
 from dbops.management.base import DbopsCommand, add_change_options
 from dbops.operations.context import Context
-from dbops.operations.rollback import RollbackReport, roll_back
+from dbops.operations.rollback import roll_back
+from dbops.operations.rollback_plan import RollbackReport
 from dbops.render.rollback import render_rollback
 
 
