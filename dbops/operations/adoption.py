@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db.backends.utils import truncate_name
 from django.db.migrations import Migration
-from django.db.migrations.state import ModelState
+from django.db.migrations.state import ModelState, ProjectState
 
 from dbops.core.catalog import Catalog, ObjectKind, SchemaObject, build_catalog
 from dbops.core.compare import Comparison, compare_catalogs
@@ -17,6 +17,8 @@ from dbops.operations.history import History, get_id
 from dbops.operations.replay import Replay, open_replay
 from dbops.postgres.normalise import drop_equal_expressions
 from dbops.postgres.session import open_session
+
+MAX_NAME_LENGTH = 63
 
 Key = tuple[ObjectKind, str]
 Stage = Mapping[Key, SchemaObject]
@@ -35,17 +37,24 @@ def find_existing_tables(
     context: Context, history: History
 ) -> dict[MigrationId, tuple[str, ...]]:
     """Return the pending initial migrations whose tables exist, with those tables."""
-    initial = [each for each in history.pending if is_initial(each)]
-    if not initial:
-        return {}
+    initial = {get_id(each) for each in history.pending if is_initial(each)}
     context.connect()
     existing = set(context.connection.introspection.table_names())
-    found = {
-        get_id(each): tuple(
-            sorted(existing & set(_find_tables(context, history, each)))
-        )
-        for each in initial
-    }
+    if not initial or not existing:
+        return {}
+    longest = context.connection.ops.max_name_length() or MAX_NAME_LENGTH
+    found: dict[MigrationId, tuple[str, ...]] = {}
+    state = ProjectState(real_apps=history.loader.unmigrated_apps)
+    for migration in history.plan:
+        known = set(state.models)
+        state = migration.mutate_state(state, preserve=False)
+        if get_id(migration) in initial:
+            tables = {
+                _get_table(model, longest)
+                for key, model in state.models.items()
+                if key not in known and _has_table(model)
+            }
+            found[get_id(migration)] = tuple(sorted(existing & tables))
     return {migration: tables for migration, tables in found.items() if tables}
 
 
@@ -56,19 +65,12 @@ def is_initial(migration: Migration) -> bool:
     return all(app != migration.app_label for app, _ in migration.dependencies)
 
 
-def _find_tables(
-    context: Context, history: History, migration: Migration
-) -> Iterable[str]:
-    key = get_id(migration)
-    before = history.loader.project_state(key, at_end=False).models
-    after = history.loader.project_state(key, at_end=True).models
-    longest = context.connection.ops.max_name_length()
-    for (app, name), model in after.items():
-        if (app, name) not in before and _has_table(model):
-            table = model.options.get("db_table") or truncate_name(
-                f"{app}_{name}", longest
-            )
-            yield table.rpartition('"."')[2].strip('"')
+def _get_table(model: ModelState, longest: int) -> str:
+    table = model.options.get("db_table") or truncate_name(
+        f"{model.app_label}_{model.name_lower}", longest
+    )
+    # Some projects name a schema by writing '"schema"."table"'.
+    return str(table).rpartition('"."')[2].strip('"')
 
 
 def _has_table(model: ModelState) -> bool:

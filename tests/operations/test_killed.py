@@ -458,17 +458,6 @@ def fetch_history(lab: Lab) -> list[str]:
     return lab.fetch_history()
 
 
-def is_locked(lab: Lab) -> bool:
-    with connect(lab.target) as session:
-        return fetch_holder(session) is not None
-
-
-def fetch_history(lab: Lab) -> list[str]:
-    if lab.fetch_value("SELECT to_regclass('django_migrations')") is None:
-        return []
-    return lab.fetch_history()
-
-
 @pytest.mark.parametrize("name", PLACES)
 def test_after_a_kill_the_next_run_explains_and_completes_it(
     lab: Lab, name: str
