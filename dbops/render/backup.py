@@ -30,11 +30,11 @@ def render_backup(report: BackupReport) -> RenderableType:
     return Group(
         build_facts(
             [
-                ("backup", report.backup_id),
-                ("location", report.location),
-                ("taken at", f"{report.taken_at:%Y-%m-%d %H:%M:%S} UTC"),
+                ("Backup", report.backup_id),
+                ("Location", report.location),
+                ("Taken at", f"{report.taken_at:%Y-%m-%d %H:%M:%S} UTC"),
                 (
-                    "contents",
+                    "Contents",
                     ", ".join(
                         (
                             count_of(len(report.tables), "table"),
@@ -43,9 +43,9 @@ def render_backup(report: BackupReport) -> RenderableType:
                         )
                     ),
                 ),
-                ("size", size),
-                ("verified", PROOFS[report.verified]),
-                ("tools", f"{report.tools}, {report.compression}"),
+                ("Size", size),
+                ("Verified", PROOFS[report.verified]),
+                ("Tools", f"{report.tools}, {report.compression}"),
             ]
         ),
         _build_verdict(report),

@@ -18,15 +18,15 @@ def render_restore(report: RestoreReport) -> RenderableType:
     return Group(
         build_facts(
             [
-                ("backup", report.backup_id),
-                ("database", report.database),
+                ("Backup", report.backup_id),
+                ("Database", report.database),
                 (
-                    "contents",
+                    "Contents",
                     f"{count_of(len(report.tables), 'table')}, {count_of(rows, 'row')}",
                 ),
-                ("rows", "" if report.dry_run else "as in the manifest, every table"),
-                ("schema", _describe_schema(report)),
-                ("tools", report.tools.replace("pg_dump", "pg_restore")),
+                ("Rows", "" if report.dry_run else "as in the manifest, every table"),
+                ("Schema", _describe_schema(report)),
+                ("Tools", report.tools.replace("pg_dump", "pg_restore")),
             ]
         ),
         *(Text(f"- {each}") for each in report.differences),

@@ -172,7 +172,7 @@ def test_the_text_ends_with_verdict_and_next_command(
     lines = text.splitlines()
     assert lines[-2].startswith(f"Backup {report.backup_id} taken in ")
     assert lines[-1] == f"Next: manage.py dbops_restore {report.backup_id} --into NAME"
-    assert "contents  7 tables, 7,404 rows, 0 applied migrations\n" in text
+    assert "Contents  7 tables, 7,404 rows, 0 applied migrations\n" in text
 
 
 def test_a_dry_run_says_the_same_and_writes_nothing(
