@@ -16,7 +16,7 @@ from dbops.errors import Refused
 from dbops.operations.adoption import find_existing_tables, prove_adoption
 from dbops.operations.context import Context
 from dbops.operations.history import History, get_id, read_history
-from dbops.operations.run import install_ledger
+from dbops.operations.run import claim_session, install_ledger, release_session
 from dbops.operations.schema import fetch_live_catalog
 from dbops.postgres.deploy_lock import open_deploy_lock
 from dbops.postgres.ledger import ADOPTED, Ledger
@@ -56,11 +56,15 @@ def run_baseline(
         wait_s=lock_wait_s,
         progress=context.progress,
     ) as lock:
-        history = read_history(context)
-        report = _prove(context, history, dry_run=False)
-        lock.check()
-        if report.adopted:
-            _record(context, history, report)
+        try:
+            claim_session(context, "baseline")
+            history = read_history(context)
+            report = _prove(context, history, dry_run=False)
+            lock.check()
+            if report.adopted:
+                _record(context, history, report)
+        finally:
+            release_session(context)
         return report
 
 

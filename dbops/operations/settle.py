@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import psycopg
 from django.db.migrations import Migration
@@ -19,7 +20,7 @@ from dbops.errors import (
     Reverted,
     ServerFailed,
 )
-from dbops.operations.apply import StatementLog
+from dbops.operations.apply import StatementLog, set_lock_timeout
 from dbops.operations.context import Context
 from dbops.operations.deploy_report import DeployState, SoFar
 from dbops.operations.history import get_id, read_history
@@ -56,6 +57,7 @@ class Settlement:
         self.so_far = so_far
         self.expectation = expectation
         self.ledger = ledger
+        self.left_invalid: tuple[str, ...] = ()
 
     def settle(self, error: BaseException) -> DbopsError:
         """Put back what was applied, and return what the caller shall be told."""
@@ -112,11 +114,23 @@ class Settlement:
             Journal(done=self.so_far.done),
         )
         if position.is_known:
-            clean_up(self.context, position)
-        untouched = position.is_known and position.done == 0
+            self._clean_up(position)
+        untouched = position.is_known and not position.done and not self.left_invalid
         if untouched and not _may_leave_data(migration.operations[0], before, stages):
             return None
         return position
+
+    def _clean_up(self, position: Position) -> None:
+        """Clean up, but do not wait long for what the migration has waited for."""
+        connection = self.context.connect()
+        set_lock_timeout(connection, self.context.settings.lock_timeout_s)
+        try:
+            clean_up(self.context, position)
+        except psycopg.errors.LockNotAvailable:
+            self.left_invalid = position.invalid_indexes
+        finally:
+            with suppress(psycopg.Error):
+                connection.execute("RESET lock_timeout")
 
     def _build_half_done(
         self, cause: DbopsError, migration: Migration, position: Position
@@ -129,6 +143,11 @@ class Settlement:
             else "; the schema is at neither of its stages: "
             + "; ".join(map(str, position.comparison.differences[:5]))
         )
+        if self.left_invalid:
+            rest += (
+                f"; index {', '.join(self.left_invalid)} is left INVALID, for other "
+                "transactions keep it from being dropped"
+            )
         self.so_far.update(
             pending=(name,),
             differences=() if position.is_known else position.comparison.differences,

@@ -16,7 +16,7 @@ from dbops.core.manifest import TableRows
 from dbops.core.migration import MigrationId
 from dbops.core.progress import Progress, silent
 from dbops.core.target import Target
-from dbops.errors import Busy, DbopsError, Refused, ServerFailed
+from dbops.errors import Busy, DbopsError, Refused, ServerFailed, ToolFailed
 from dbops.postgres.session import Connection, open_session
 from dbops.sql import load
 
@@ -102,11 +102,16 @@ def open_snapshot(
                 except _TablesChanged:
                     progress("tables were created or dropped meanwhile, once more")
                     raise psycopg.Rollback from None
-                yield Snapshot(
-                    connection=connection,
-                    snapshot_id=snapshot_id,
-                    relations=relations,
-                )
+                try:
+                    yield Snapshot(
+                        connection=connection,
+                        snapshot_id=snapshot_id,
+                        relations=relations,
+                    )
+                except ToolFailed:
+                    # pg_dump knows only that the snapshot is gone, not why.
+                    connection.execute("SELECT 1")
+                    raise
                 # Whatever ended the session has ended its locks: say so.
                 connection.execute("SELECT 1")
                 return

@@ -333,4 +333,7 @@ def _build_failure(name: str, code: int, words: str) -> ToolFailed:
             f"{name} ran out of disk space: {told}",
             hint="free space there, or name another directory with --storage",
         )
-    return ToolFailed(f"{name} failed with exit code {code}: {told}")
+    return ToolFailed(
+        f"{name} failed with exit code {code}: {told}",
+        hint="put right what it says, then run the command again",
+    )

@@ -77,7 +77,7 @@ def start_command(
         **{key: value for key, value in os.environ.items() if key[:2] != "PG"},
         # An URL would need its own quoting of host and name; libpq reads these.
         **build_environment(target),
-        "DATABASE_URL": "postgres:///",
+        "DATABASE_URL": "postgres:///postgres",
         "DJANGO_SETTINGS_MODULE": "neuroagent.settings",
         "SECRET_KEY": "tests",
         "DEBUG": "1",
