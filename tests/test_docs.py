@@ -304,7 +304,7 @@ def run_in(
     done = subprocess.run(
         ["/bin/sh", "-c", command],
         cwd=directory,
-        env={**environment, "DATABASE_URL": "", "PYTHONDONTWRITEBYTECODE": "1"},
+        env={**environment, "DATABASE_URL": ""},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

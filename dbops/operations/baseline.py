@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from django.db import transaction
 from django.db.migrations.recorder import MigrationRecorder
@@ -15,7 +15,7 @@ from dbops.core.migration import MigrationId
 from dbops.errors import Refused
 from dbops.operations.adoption import find_existing_tables, prove_adoption
 from dbops.operations.context import Context
-from dbops.operations.history import History, get_id, read_history
+from dbops.operations.history import LEDGER_APP, History, get_id, read_history
 from dbops.operations.run import claim_session, install_ledger, release_session
 from dbops.operations.schema import fetch_live_catalog
 from dbops.postgres.deploy_lock import open_deploy_lock
@@ -32,7 +32,7 @@ class BaselineReport:
     objects: int = 0
     """Schema objects that were compared."""
     ignored: int = 0
-    pending: tuple[MigrationId, ...] = field(default=())
+    pending: tuple[MigrationId, ...] = ()
     dry_run: bool = False
 
 
@@ -63,6 +63,7 @@ def run_baseline(
             lock.check()
             if report.adopted:
                 _record(context, history, report)
+                report = replace(report, pending=_leave_out_ledger(report.pending))
         finally:
             release_session(context)
         return report
@@ -108,6 +109,10 @@ def _record(context: Context, history: History, report: BaselineReport) -> None:
         for migration in report.adopted:
             recorder.record_applied(*migration)
         record_adoption(context, report.adopted, before)
+
+
+def _leave_out_ledger(pending: Iterable[MigrationId]) -> tuple[MigrationId, ...]:
+    return tuple(each for each in pending if each.app != LEDGER_APP)
 
 
 def record_adoption(

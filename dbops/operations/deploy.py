@@ -165,9 +165,9 @@ class _Deployment:
         position: Position,
         ledger: Ledger,
     ) -> None:
+        live = fetch_live_catalog(self.context)
         for index, migration in enumerate(history.pending):
             done = position.done if index == 0 and not migration.atomic else 0
-            live = fetch_live_catalog(self.context)
             self.so_far.before[get_id(migration)] = (
                 expectation.applied if done else live
             )
@@ -176,11 +176,12 @@ class _Deployment:
                 with record_operation(ledger, migration, done):
                     pass
             self.so_far.current = migration
-            self._apply(migration, ledger, done=done)
+            live = self._apply(migration, ledger, done=done)
             self.so_far.current = None
             self.so_far.update(applied=(*self.so_far.report.applied, get_id(migration)))
 
-    def _apply(self, migration: Migration, ledger: Ledger, *, done: int) -> None:
+    def _apply(self, migration: Migration, ledger: Ledger, *, done: int) -> Catalog:
+        """Apply one migration, and return the schema after it."""
         name = get_id(migration)
         self.lock.check()
         self.context.progress(
@@ -208,11 +209,12 @@ class _Deployment:
                 direction="forward",
                 log=log,
                 before=self.so_far.before[name],
-            ),
+            ) as recorded,
         ):
             apply_migration(
                 self.context, migration, log=log, observe=observe, done=done
             )
+        return recorded.after
 
     def _verify(self, expectation: Expectation, position: Position) -> None:
         """Prove that the schema is what the migrations build, and nothing is left.

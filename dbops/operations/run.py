@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -87,6 +88,14 @@ def _find_state(error: BaseException) -> str:
             return "failed"
 
 
+@dataclass(slots=True)
+class Recorded:
+    """What is known of a step once it is over."""
+
+    after: Catalog
+    """The schema after it; until then the one before."""
+
+
 @contextmanager
 def record_step(
     context: Context,
@@ -96,7 +105,7 @@ def record_step(
     direction: str,
     log: StatementLog,
     before: Catalog,
-) -> Iterator[None]:
+) -> Iterator[Recorded]:
     """Record one migration of a run, its SQL, and the schema before and after."""
     step = ledger.start_step(
         get_id(migration),
@@ -115,13 +124,15 @@ def record_step(
             **fields,
         )
 
+    recorded = Recorded(after=before)
     try:
-        yield
+        yield recorded
     except BaseException as error:
         with suppress(psycopg.Error):
             finish("failed", message=str(error))
         raise
-    finish("done", after=fetch_live_catalog(context))
+    recorded.after = fetch_live_catalog(context)
+    finish("done", after=recorded.after)
 
 
 @contextmanager

@@ -90,7 +90,8 @@ def dump_archive(
 
 
 def _find_busy(error: ToolFailed) -> DbopsError | None:
-    if not any(sign in error.message for sign in LOCK_SIGNS):
+    lost = "FATAL: " in error.message  # The session was ended while it waited.
+    if lost or not any(sign in error.message for sign in LOCK_SIGNS):
         return None
     return Busy(
         f"another session waits to change a table that is being dumped: "

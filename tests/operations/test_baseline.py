@@ -73,6 +73,7 @@ def test_adopts_a_database_that_matches(existing: Target, run: Run) -> None:
     assert outcome.code == 0, outcome.err
     assert outcome.json["adopted"] == ["neuroagent.0001_initial"]
     assert outcome.json["differences"] == []
+    assert "dbops.0001_initial" not in outcome.json["pending"]
     assert fetch_rows(
         existing, "SELECT app, name FROM django_migrations ORDER BY app"
     ) == [("dbops", "0001_initial"), ("neuroagent", "0001_initial")]

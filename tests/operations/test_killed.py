@@ -128,14 +128,22 @@ def hold(lab: Lab, statement: str) -> Iterator[Connection]:
         session.rollback()
 
 
-def wait_for_lock(lab: Lab, running: Running, application: str) -> None:
-    """Wait until the session of that name waits for a lock."""
+def wait_for_lock(
+    lab: Lab, running: Running, application: str, holder: Connection | None = None
+) -> None:
+    """Wait until the session of that name waits for a lock, of this holder's.
+
+    CREATE INDEX CONCURRENTLY waits for anybody for a moment, also for who asks here.
+    """
+    blockers = f"ARRAY[{holder.info.backend_pid}]" if holder else "blockers"
     wait_until(
         lambda: bool(
             lab.fetch_value(
-                "SELECT count(*) FROM pg_stat_activity"
+                "SELECT count(*) FROM pg_stat_activity,"
+                " LATERAL (SELECT pg_blocking_pids(pid) AS blockers) AS b"
                 " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-                f" AND application_name = '{application}'"
+                f" AND application_name = '{application}' AND blockers <> '{{}}'"
+                f" AND blockers <@ {blockers}"
             )
         ),
         f"{application} to wait for a lock",
@@ -150,7 +158,7 @@ def reach_lock(lab: Lab, kind: str, held: str, *command: str) -> Iterator[Held]:
         hold(lab, held) as holder,
         start_in_lab(lab, *command, **PATIENT) as running,
     ):
-        wait_for_lock(lab, running, f"dbops-worker:{kind}")
+        wait_for_lock(lab, running, f"dbops-worker:{kind}", holder)
         yield Held(running, holder.rollback)
 
 
@@ -174,7 +182,7 @@ def reach_record(lab: Lab, kind: str, *command: str) -> Iterator[Held]:
     step = "SELECT FROM dbops_step WHERE state = 'running' FOR UPDATE"
     with reach_lock(lab, kind, WAIT, *command) as held, hold(lab, step) as holder:
         held.let_go()
-        wait_for_lock(lab, held.running, f"dbops:{kind}:ledger")
+        wait_for_lock(lab, held.running, f"dbops:{kind}:ledger", holder)
         yield Held(held.running, holder.rollback)
 
 
@@ -667,7 +675,7 @@ def test_ctrl_c_does_not_wait_for_what_the_migration_waited_for(lab: Lab) -> Non
     row = f"INSERT INTO {lab.app}_thing (name) VALUES ('b')"
 
     with hold(lab, row) as holder, start_in_lab(lab, *DEPLOY) as running:
-        wait_for_lock(lab, running, "dbops-worker:deploy")
+        wait_for_lock(lab, running, "dbops-worker:deploy", holder)
         running.interrupt(signal.SIGINT)
         outcome = running.finish()
         status = lab.run("dbops_status", "--json")
