@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -55,4 +55,6 @@ def read_database_url(url: str) -> dict[str, Any]:
     ]
     known = parts._replace(scheme="postgres", query=urlencode(options))
     settings: dict[str, Any] = environ.Env.db_url_config(urlunsplit(known))
+    # libpq's way to name a socket's directory: postgres://user@%2Frun%2Fpostgresql/name
+    settings["HOST"] = unquote(settings["HOST"] or "")
     return settings

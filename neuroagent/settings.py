@@ -19,6 +19,16 @@ DEVELOPMENT_SECRET_KEY = "django-insecure-for-development-only"  # noqa: S105
 env = environ.FileAwareEnv()
 env.read_env(BASE_DIR / ".env")
 
+
+def read_seconds(name: str, *, default: float) -> float:
+    try:
+        return env.float(name, default=default)  # type: ignore[no-any-return]
+    except ValueError:
+        raise ImproperlyConfigured(
+            f'{name} is "{env.str(name)}", and not a number of seconds'
+        ) from None
+
+
 DATABASE_URL: str = env.str("DATABASE_URL", default="")
 DEBUG: bool = env.bool("DEBUG", default=not DATABASE_URL)
 SECRET_KEY: str = env.str("SECRET_KEY", default="")
@@ -114,6 +124,6 @@ DBOPS = {
     "SCRATCH_URL": env.str("DBOPS_SCRATCH_URL", default=""),
     "IGNORE": env.list("DBOPS_IGNORE", default=[]),
     "PG_BIN": env.str("DBOPS_PG_BIN", default=""),
-    "LOCK_TIMEOUT_S": env.float("DBOPS_LOCK_TIMEOUT_S", default=2.0),
-    "LOCK_BUDGET_S": env.float("DBOPS_LOCK_BUDGET_S", default=120.0),
+    "LOCK_TIMEOUT_S": read_seconds("DBOPS_LOCK_TIMEOUT_S", default=2.0),
+    "LOCK_BUDGET_S": read_seconds("DBOPS_LOCK_BUDGET_S", default=120.0),
 }

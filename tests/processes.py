@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from dbops.core.target import Target
 from dbops.operations.replay import SETTINGS_OF_KEYWORDS
@@ -140,3 +141,25 @@ def start_in_lab(lab: Lab, *arguments: str, **settings: Any) -> Iterator[Running
         logs=lab.directory / "logs",
     ) as running:
         yield running
+
+
+def build_url(target: Target, **changes: str) -> str:
+    """Return a DATABASE_URL, with some of the parameters changed."""
+    parameters = {**target.parameters, **changes}
+    user = quote(parameters["user"], safe="")
+    if parameters.get("password"):
+        user += ":" + quote(parameters["password"], safe="")
+    host = quote(parameters["host"], safe="")
+    port = f":{parameters['port']}" if parameters.get("port") else ""
+    return f"postgres://{user}@{host}{port}/{quote(parameters['dbname'], safe='')}"
+
+
+def run_manage(
+    *arguments: str, url: str, logs: Path, environment: Mapping[str, str] | None = None
+) -> Outcome:
+    """Run a command of the neuroagent project to its end."""
+    given = {"DATABASE_URL": url, "DEBUG": "1"} | dict(environment or {})
+    with start(
+        list(arguments), directory=CHECKOUT, environment=given, logs=logs
+    ) as running:
+        return running.finish()

@@ -86,6 +86,24 @@ class DbopsCommand(BaseCommand):
             )
         self.add_options(parser)
 
+    def create_parser(
+        self, prog_name: str, subcommand: str, **kwargs: Any
+    ) -> CommandParser:
+        """Let a wrong option be a document, too, where one was asked for."""
+        parser = super().create_parser(prog_name, subcommand, **kwargs)
+        fail = parser.error
+
+        def tell(message: str) -> None:
+            if parser.called_from_command_line and "--json" in sys.argv:
+                error = UsageError(message, hint=f"manage.py {subcommand} --help")
+                self.stdout.write(
+                    json.render_error(subcommand, DEFAULT_DB_ALIAS, error)
+                )
+            fail(message)
+
+        parser.error = tell  # type: ignore[method-assign]
+        return parser
+
     def handle(self, *_args: Any, **options: Any) -> None:
         """Run the operation; turn its outcome into text and an exit code."""
         name = type(self).__module__.rpartition(".")[2]

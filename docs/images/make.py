@@ -3,7 +3,7 @@
     .venv/bin/python docs/images/make.py
 
 The commands run on an embedded server of their own. What they say is shown as it is,
-except for the paths of this machine, which become /srv/neuroagent.
+except for this machine's name and paths, which become laptop and /srv/neuroagent.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -73,7 +74,7 @@ def run(copy: Path, command: str) -> str:
             **os.environ,
             "COLUMNS": str(WIDTH),
             "DATABASE_URL": "",
-            "LOGNAME": "deployer",
+            "LOGNAME": "ada",
             "PYTHONDONTWRITEBYTECODE": "1",
         },
         stdout=subprocess.PIPE,
@@ -85,6 +86,7 @@ def run(copy: Path, command: str) -> str:
     if done.returncode not in (0, PENDING):
         sys.exit(f"{command}: exit code {done.returncode}\n{done.stdout}")
     said = done.stdout.replace(sys.prefix, f"{SHOWN}/.venv")
+    said = said.replace(f" on {socket.gethostname()}", " on laptop")
     return said.replace(str(copy), SHOWN)
 
 
