@@ -90,7 +90,10 @@ class DbopsCommand(BaseCommand):
         self, prog_name: str, subcommand: str, **kwargs: Any
     ) -> CommandParser:
         """Let a wrong option be a document, too, where one was asked for."""
-        parser = super().create_parser(prog_name, subcommand, **kwargs)
+        # An option that changes things has to be written out.
+        parser = super().create_parser(
+            prog_name, subcommand, allow_abbrev=False, **kwargs
+        )
         fail = parser.error
 
         def tell(message: str) -> None:

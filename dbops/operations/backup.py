@@ -149,10 +149,26 @@ def take_backup(
     return _build_report(means, manifest, location)
 
 
+def require_means(
+    target: Target, *, storage: str, pg_bin: str = "", dry_run: bool = False
+) -> None:
+    """Find out early what would keep a backup from being taken.
+
+    Raises:
+        Refused: the storage cannot be written to.
+        ToolFailed: pg_dump is missing or too old.
+    """
+    check = store.check_directory if dry_run else store.prepare_directory
+    check(storage, target.database)
+    _find_tools(target, pg_bin)
+
+
 def require_jobs(jobs: int) -> None:
     """Refuse a number of parallel jobs that the client tools do not take."""
     if not 1 <= jobs <= MOST_JOBS:
-        raise UsageError(f"{jobs} is no number of jobs; use 1 to {MOST_JOBS}")
+        raise UsageError(
+            f"{jobs} is no number of jobs; use 1 to {MOST_JOBS}", hint="--jobs 2"
+        )
 
 
 def compare_rows(
@@ -179,10 +195,7 @@ def list_some(lines: list[str]) -> str:
 
 
 def _find_means(target: Target, pg_bin: str, progress: Progress) -> _Means:
-    with open_session(target, purpose="backup") as connection:
-        pinned = pin_target(target, connection)
-        number = connection.info.server_version
-    tools = find_tools(pinned, least_major=number // 10000, pg_bin=pg_bin)
+    pinned, number, tools = _find_tools(target, pg_bin)
     compression = find_compression(tools)
     progress(f"using {tools}, {compression}")
     return _Means(
@@ -191,6 +204,14 @@ def _find_means(target: Target, pg_bin: str, progress: Progress) -> _Means:
         tools=tools,
         compression=compression,
     )
+
+
+def _find_tools(target: Target, pg_bin: str) -> tuple[Target, int, ClientTools]:
+    with open_session(target, purpose="backup") as connection:
+        pinned = pin_target(target, connection)
+        number = connection.info.server_version
+    tools = find_tools(pinned, least_major=number // 10000, pg_bin=pg_bin)
+    return pinned, number, tools
 
 
 def _fetch_picture(snapshot: Snapshot, progress: Progress) -> _Picture:

@@ -12,7 +12,7 @@ from django.db.migrations.operations.base import Operation
 from dbops.core.catalog import Catalog
 from dbops.operations.apply import StatementLog, apply_migration
 from dbops.operations.back_up import record_backup
-from dbops.operations.backup import take_backup
+from dbops.operations.backup import require_means, take_backup
 from dbops.operations.context import Context
 from dbops.operations.deploy_report import (
     DeployOptions,
@@ -78,12 +78,23 @@ def _plan(context: Context, history: History, options: DeployOptions) -> DeployR
     if not history.pending:
         return finish_up_to_date(context, history, options)
     require_clean_history(context, history)
+    _require_backup(context, options)
     live = fetch_live_catalog(context)
     expectation = build_expectation(context, history, live)
     require_known_schema(context, history, expectation, live, options)
     return DeployReport(
         state=DeployState.DRY_RUN, pending=tuple(map(get_id, history.pending))
     )
+
+
+def _require_backup(context: Context, options: DeployOptions) -> None:
+    if options.backup:
+        require_means(
+            context.target,
+            storage=context.settings.backup_directory,
+            pg_bin=context.settings.pg_bin,
+            dry_run=options.dry_run,
+        )
 
 
 class _Deployment:
@@ -110,6 +121,7 @@ class _Deployment:
             return replace(report, notes=notes)
         with self.so_far.step("guard"):
             require_clean_history(self.context, history)
+            _require_backup(self.context, self.options)
             live = fetch_live_catalog(self.context)
             expectation = build_expectation(self.context, history, live)
             position = require_known_schema(

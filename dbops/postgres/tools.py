@@ -239,7 +239,7 @@ def _inspect(directory: Path) -> ClientTools | None:
 
 
 def _build_missing(found: Iterable[ClientTools], least_major: int) -> ToolFailed:
-    listed = ", ".join(str(tools) for tools in found) or "none"
+    listed = ", ".join(dict.fromkeys(map(str, found))) or "none"
     return ToolFailed(
         f"pg_dump and pg_restore {least_major} or later are needed for this server; "
         f"found: {listed}",
