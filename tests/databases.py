@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
+import pytest
 from django.db import connections
 from psycopg import sql
 
@@ -32,6 +33,16 @@ def find_server() -> Target:
 def connect(target: Target, *, autocommit: bool = True) -> Connection:
     """Open a session."""
     return psycopg.connect(**target.parameters, autocommit=autocommit)  # type: ignore[arg-type]
+
+
+def require_superuser(target: Target) -> None:
+    """Skip a test whose very subject only a superuser can set up."""
+    with connect(target) as session:
+        row = session.execute(
+            "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"
+        ).fetchone()
+    if row is None or not row[0]:
+        pytest.skip("name a superuser in DATABASE_URL to run this one")
 
 
 def create_database(

@@ -282,7 +282,7 @@ def _note_other_orders(wanted: Objects, found: Objects) -> Iterator[Note]:
         _order_columns(here, common=there)
         for here, there in ((wanted, found), (found, wanted))
     )
-    for table in sorted(expected):
+    for table in sorted(expected.keys() & actual.keys()):
         if expected[table] != actual[table]:
             yield Note(
                 kind=NoteKind.ORDER,

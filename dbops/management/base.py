@@ -184,7 +184,7 @@ class DbopsCommand(BaseCommand):
             raise UsageError(
                 f'this {self.effect} database "{database}", and there is no terminal '
                 "to ask on",
-                hint="add --yes, or look first with --dry-run",
+                hint="look first with --dry-run, then run the command again with --yes",
             )
         place = context.target.with_database(database).place
         self.stderr.write(

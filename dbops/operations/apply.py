@@ -14,7 +14,11 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations import Migration
 from django.db.migrations.executor import MigrationExecutor
-from django.db.migrations.operations import SeparateDatabaseAndState
+from django.db.migrations.operations import (
+    RunPython,
+    RunSQL,
+    SeparateDatabaseAndState,
+)
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 from django.db.utils import Error, OperationalError
@@ -24,8 +28,10 @@ from dbops.core.statement import StatementClass, classify_statement
 from dbops.errors import Busy
 from dbops.operations.context import Context
 from dbops.operations.history import get_id
+from dbops.postgres.session import WHO_IS_AT_WORK
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
+LONGEST_SQL = 70
 
 Observe = Callable[[int, Operation], AbstractContextManager[None]]
 """Wraps the database's part of the operation with that number, from 1."""
@@ -87,6 +93,28 @@ def observe_operations(
         for number, each in enumerate(migration.operations, start=1)
     ]
     return copied
+
+
+def describe_operation(operation: Operation) -> str:
+    """Return the operation's own words, or the beginning of its SQL.
+
+    Django's words for all RunSQL and RunPython are the same.
+    """
+    match operation:
+        case RunSQL(sql=str(text)):
+            return f"SQL {_shorten(text)}"
+        case RunSQL(sql=[*parts]):
+            first = parts[0] if parts else ""
+            return f"SQL {_shorten(first if isinstance(first, str) else first[0])}"
+        case RunPython():
+            return f"Python {getattr(operation.code, '__qualname__', operation.code)}"
+        case _:
+            return operation.describe()
+
+
+def _shorten(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST_SQL else f"{line[: LONGEST_SQL - 1]}…"
 
 
 class OneMigration(MigrationExecutor):
@@ -213,9 +241,7 @@ def retry_on_lock_timeout(
                 raise Busy(
                     "a lock could not be had in "
                     f"{budget_s:.0f} s: {' '.join(str(error).split())}",
-                    hint="see who holds it: SELECT * FROM pg_stat_activity WHERE "
-                    "xact_start IS NOT NULL ORDER BY xact_start; then run the "
-                    "command again",
+                    hint=f"{WHO_IS_AT_WORK}; then run the command again",
                 ) from error
         progress("a lock was not had in time; letting the others go first")
         sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311

@@ -94,7 +94,7 @@ def _prove(context: Context, history: History, *, dry_run: bool) -> BaselineRepo
             f"difference{'s' if len(report.differences) > 1 else ''}; "
             "nothing was changed",
             hint="correct the database or the migration, or name what belongs to "
-            "somebody else in DBOPS_IGNORE; then manage.py dbops_baseline --dry-run",
+            'somebody else in DBOPS["IGNORE"]; then manage.py dbops_baseline --dry-run',
             report=report,
         )
     return report

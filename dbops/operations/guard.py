@@ -10,6 +10,7 @@ from dbops.core.catalog import Catalog
 from dbops.core.journal import Journal
 from dbops.errors import NeedsRepair, Refused
 from dbops.operations.adoption import find_existing_tables
+from dbops.operations.apply import describe_operation
 from dbops.operations.context import Context
 from dbops.operations.deploy_report import (
     CutOff,
@@ -104,7 +105,7 @@ def require_known_schema(
         f"migrations build: {len(differences)} "
         f"difference{'s' if len(differences) > 1 else ''}",
         hint="put the schema right, or name what belongs to somebody else in "
-        "DBOPS_IGNORE, or accept it with --allow-drift",
+        'DBOPS["IGNORE"], or accept it with --allow-drift',
         report=DeployReport(state=DeployState.FAILED, differences=differences),
     )
 
@@ -125,7 +126,7 @@ def _decide(
         case CutOff.SKIP:
             return replace(position, done=number)
         case CutOff.ASK:
-            what = migration.operations[number - 1].describe()
+            what = describe_operation(migration.operations[number - 1])
             raise NeedsRepair(
                 f'operation {number} of "{get_id(migration)}" ({what}) was cut off, '
                 "and the schema does not show whether it was done",

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from django.db.migrations import Migration
 
 from dbops.errors import NeedsRepair, Refused
-from dbops.operations.apply import StatementLog, open_patient_session
+from dbops.operations.apply import (
+    StatementLog,
+    describe_operation,
+    open_patient_session,
+)
 from dbops.operations.context import Context
 from dbops.operations.history import History, get_id
 from dbops.operations.schema import (
@@ -33,7 +37,7 @@ class HalfApplied:
     def operations(self) -> tuple[str, ...]:
         """What is done of it, in order."""
         done = self.migration.operations[: self.position.done]
-        return tuple(each.describe() for each in done)
+        return tuple(describe_operation(each) for each in done)
 
 
 def find_half_applied(
@@ -92,7 +96,7 @@ def _require_way_back(migration: Migration, position: Position) -> None:
         if not operation.reversible:
             raise Refused(
                 f'operation {number} of "{name}" is done and irreversible: '
-                f"{operation.describe()}",
+                f"{describe_operation(operation)}",
                 hint="remove what keeps the rest from being done, then go forward: "
                 "manage.py dbops_deploy",
             )

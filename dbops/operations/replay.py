@@ -85,7 +85,7 @@ def get_scratch_server(context: Context) -> Target:
     except psycopg.ProgrammingError as error:
         # The error's text repeats the URL, and there may be a password in it.
         raise UsageError(
-            "DBOPS_SCRATCH_URL cannot be read",
+            'DBOPS["SCRATCH_URL"] cannot be read',
             hint="use postgres://user@host:5432/postgres",
         ) from error
     return build_target(context.alias, {"dbname": "postgres", **parameters})

@@ -23,7 +23,7 @@ from dbops.core.catalog import Catalog
 from dbops.core.migration import MigrationId
 from dbops.core.statement import join_statements
 from dbops.errors import NeedsRepair, Refused, Reverted
-from dbops.operations.apply import OneMigration, StatementLog
+from dbops.operations.apply import OneMigration, StatementLog, describe_operation
 from dbops.operations.context import Context
 from dbops.operations.history import LEDGER_APP, History, get_id
 from dbops.operations.schema import fetch_live_catalog
@@ -110,7 +110,7 @@ def record_step(
     step = ledger.start_step(
         get_id(migration),
         direction=direction,
-        description=", ".join(each.describe() for each in migration.operations),
+        description=", ".join(map(describe_operation, migration.operations)),
         before=before,
     )
     started = time.monotonic()
@@ -143,7 +143,7 @@ def record_operation(
     step = ledger.start_step(
         get_id(migration),
         direction="forward",
-        description=migration.operations[number - 1].describe(),
+        description=describe_operation(migration.operations[number - 1]),
         before=None,
         operation=number,
     )

@@ -20,7 +20,7 @@ from dbops.errors import (
     Reverted,
     ServerFailed,
 )
-from dbops.operations.apply import StatementLog, set_lock_timeout
+from dbops.operations.apply import StatementLog, describe_operation, set_lock_timeout
 from dbops.operations.context import Context
 from dbops.operations.deploy_report import DeployState, SoFar
 from dbops.operations.history import get_id, read_history
@@ -229,7 +229,7 @@ class Mismatch(DbopsError):
 
 def _split(migration: Migration, done: int) -> tuple[str, str]:
     words = [
-        f"{number}. {each.describe()}"
+        f"{number}. {describe_operation(each)}"
         for number, each in enumerate(migration.operations, start=1)
     ]
     return ", ".join(words[:done]) or "nothing", ", ".join(words[done:]) or "nothing"

@@ -17,6 +17,7 @@ from dbops.errors import Refused
 from dbops.operations.apply import (
     OneMigration,
     StatementLog,
+    describe_operation,
     retry_on_lock_timeout,
     set_lock_timeout,
 )
@@ -51,7 +52,8 @@ def find_way_back(context: Context, migration: Migration) -> Way:
         for operation in migration.operations:
             if not operation.reversible:
                 raise Refused(
-                    f'migration "{name}" is irreversible: {operation.describe()}',
+                    f'migration "{name}" is irreversible: '
+                    f"{describe_operation(operation)}",
                     hint="restore a backup: manage.py dbops_restore latest --into NAME",
                 )
         return DjangoReverse()

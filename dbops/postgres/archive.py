@@ -12,6 +12,7 @@ from dbops.core.archive import RowCounter, TableName
 from dbops.core.progress import Progress, silent
 from dbops.core.target import Target
 from dbops.errors import Busy, DbopsError, ToolFailed
+from dbops.postgres.session import WHO_IS_AT_WORK
 from dbops.postgres.tools import ClientTools, run_tool
 
 FORMAT = "directory"
@@ -96,7 +97,7 @@ def _find_busy(error: ToolFailed) -> DbopsError | None:
     return Busy(
         f"another session waits to change a table that is being dumped: "
         f"{error.message}",
-        hint="try again when no migration is running; see manage.py dbops_locks",
+        hint=f"try again when no migration is running; {WHO_IS_AT_WORK}",
     )
 
 

@@ -20,6 +20,7 @@ from dbops.core.describe import (
     describe_sequence,
 )
 from dbops.errors import Busy, ServerFailed
+from dbops.postgres.session import WHO_IS_AT_WORK
 from dbops.sql import load
 
 LOCK_TIMEOUT_S = 10
@@ -105,7 +106,7 @@ def _translate_errors() -> Iterator[None]:
         raise Busy(
             "cannot read the catalog: another session holds a lock on a table for more "
             f"than {LOCK_TIMEOUT_S} s",
-            hint="python manage.py dbops_locks",
+            hint=WHO_IS_AT_WORK,
         ) from error
     except psycopg.errors.InternalError_ as error:
         # "cache lookup failed": dropped between the snapshot and its deparsing.

@@ -124,12 +124,12 @@ def scratch_database(
                 f'role "{role}" may not create the scratch database that the schema '
                 "is compared with",
                 hint=f'ALTER ROLE "{role}" CREATEDB; or name another server for it '
-                "in DBOPS_SCRATCH_URL",
+                'in DBOPS["SCRATCH_URL"]',
             ) from error
         except psycopg.Error as error:
             raise ServerFailed(
                 f'could not create scratch database "{name}": {error}'.strip(),
-                hint="name another server for it in DBOPS_SCRATCH_URL",
+                hint='name another server for it in DBOPS["SCRATCH_URL"]',
             ) from error
         try:
             # Whoever is connected shows the others that it is still needed.

@@ -17,7 +17,7 @@ from dbops.core.migration import MigrationId
 from dbops.core.progress import Progress, silent
 from dbops.core.target import Target
 from dbops.errors import Busy, DbopsError, Refused, ServerFailed, ToolFailed
-from dbops.postgres.session import Connection, open_session
+from dbops.postgres.session import WHO_IS_AT_WORK, Connection, open_session
 from dbops.sql import load
 
 TRIES = 5
@@ -170,9 +170,7 @@ def explain_server_failures() -> Iterator[None]:
             hint="use the tables' owner, or a role with pg_read_all_data and BYPASSRLS",
         ) from error
     except errors.LockNotAvailable as error:
-        raise Busy(
-            _first_line(error), hint="see who holds it: manage.py dbops_locks"
-        ) from error
+        raise Busy(_first_line(error), hint=WHO_IS_AT_WORK) from error
     except psycopg.Error as error:
         raise ServerFailed(
             f"the server did not finish the work: {_first_line(error)}",
@@ -209,7 +207,7 @@ def _lock(
 def _build_busy(relation: Relation) -> DbopsError:
     return Busy(
         f'table "{relation.name}" is locked by another session',
-        hint="see who holds it: manage.py dbops_locks",
+        hint=WHO_IS_AT_WORK,
     )
 
 

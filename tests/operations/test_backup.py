@@ -30,7 +30,7 @@ from dbops.postgres.session import build_environment
 from dbops.postgres.tools import ClientTools
 from dbops.render.backup import render_backup
 from dbops.render.text import render_text
-from tests.databases import connect
+from tests.databases import connect, require_superuser
 from tests.operations.conftest import (
     HeldTools,
     execute,
@@ -356,6 +356,7 @@ def test_gives_way_to_a_migration_that_waits_for_the_dump(
 def test_row_security_that_hides_rows_is_refused(
     server: Target, filled: Target, storage: str
 ) -> None:
+    require_superuser(server)
     role = "dbops_test_reader"
     execute(
         filled,
@@ -490,6 +491,7 @@ def test_the_command_writes_one_document(filled: Target, storage: str) -> None:
 def test_a_password_is_in_no_argument_no_output_and_no_file(
     filled: Target, storage: str, held_tools: HeldTools
 ) -> None:
+    require_superuser(filled)
     role = "dbops_test_secret"
     execute(filled, f"DROP ROLE IF EXISTS {role}")
     with connect(filled) as connection:

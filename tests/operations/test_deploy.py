@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -203,7 +204,9 @@ def test_tells_what_is_done_of_a_non_atomic_migration_and_goes_on_there(
 
     assert failed.code == 9
     message = failed.json["error"]["message"]
-    assert "is half applied. Done: 1. Raw SQL operation. Not done: 2." in message
+    assert (
+        "is half applied. Done: 1. SQL CREATE INDEX CONCURRENTLY thing_name" in message
+    )
     assert "dbops_deploy goes on with operation 2" in failed.json["error"]["hint"]
     assert (
         deployed.fetch_value("SELECT count(*) FROM pg_index WHERE NOT indisvalid") == 0
@@ -252,7 +255,7 @@ def test_does_not_repeat_an_operation_on_data_that_is_done(deployed: Lab) -> Non
     again = deployed.run("dbops_deploy", "--json")
 
     assert failed.code == 9
-    assert "Done: 1. Raw Python operation." in failed.json["error"]["message"]
+    assert "Done: 1. Python fill." in failed.json["error"]["message"]
     assert again.code == 0, again.err
     assert count_filled(deployed) == 1
 
@@ -429,9 +432,13 @@ def test_refuses_a_schema_that_the_migrations_do_not_build(
     refused = deployed.run("dbops_deploy")
     accepted = deployed.run("dbops_deploy", "--allow-drift")
 
+    again = deployed.run("dbops_deploy")
+
     assert refused.code == 4
     assert told.format(app=deployed.app) in refused.out
     assert accepted.code == 0, accepted.err
+    assert again.code == 4
+    assert told.format(app=deployed.app) in again.out
 
 
 def test_does_not_say_up_to_date_when_somebody_changed_the_schema(
@@ -500,24 +507,19 @@ def test_finds_a_broken_migration_before_it_touches_the_database(
 
 
 def test_names_the_right_that_the_role_lacks(lab: Lab) -> None:
-    role = f"dbops_{lab.app}"
-    with connect(lab.target) as connection:
-        connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'x'".encode())
-        connection.execute(f"GRANT ALL ON SCHEMA public TO {role}".encode())
-        connection.execute(f"SET ROLE {role}".encode())
+    role, owner = f"dbops_{lab.app}", lab.target
+    lab.execute(
+        f"CREATE ROLE {role} LOGIN PASSWORD 'secret'",
+        f"GRANT ALL ON SCHEMA public TO {role}",
+    )
+    lab.target = replace(
+        owner, parameters={**owner.parameters, "user": role, "password": "secret"}
+    )
     try:
-        lab.target = type(lab.target)(
-            alias="default",
-            parameters={**lab.target.parameters, "user": role, "password": "x"},
-        )
         outcome = lab.run("dbops_deploy", "--json")
     finally:
-        with temporary_database() as other, connect(other) as connection:
-            connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                "WHERE usename = %s",
-                (role,),
-            )
+        lab.target = owner
+        lab.execute(f"REVOKE ALL ON SCHEMA public FROM {role}", f"DROP ROLE {role}")
 
     assert outcome.code == 4
     assert f'ALTER ROLE "{role}" CREATEDB' in outcome.json["error"]["hint"]

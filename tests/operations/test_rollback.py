@@ -90,7 +90,7 @@ def test_refuses_without_a_terminal_and_without_yes(lab: Lab) -> None:
     outcome = roll_back(lab)
 
     assert outcome.code == 2
-    assert "add --yes" in outcome.err
+    assert "again with --yes" in outcome.err
     assert "0002_add_thing_color" in lab.fetch_history()
 
 
@@ -289,7 +289,7 @@ def test_takes_back_the_half_of_a_migration_that_cannot_be_finished(
     dry = roll_back(lab, "--dry-run")
     outcome = roll_back(lab, "--yes", "--json")
 
-    assert "reverse of what is done: Raw SQL operation" in dry.out
+    assert "reverse of what is done: SQL CREATE INDEX CONCURRENTLY by_name" in dry.out
     assert outcome.code == 0, outcome.err
     assert outcome.json["unapplied"] == [f"{lab.app}.0002_index_things"]
     assert lab.fetch_value("SELECT to_regclass('by_name')") is None
