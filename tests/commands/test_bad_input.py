@@ -199,7 +199,7 @@ CASES = {
         code=2,
         type="UsageError",
         told='this changes database "dbops_test_',
-        hint="add --yes, or look first with --dry-run",
+        hint="look first with --dry-run, then run the command again with --yes",
     ),
     "no backup at all": Case(
         command=("dbops_restore", "latest", "--into", "new", "--yes"),
