@@ -26,8 +26,8 @@ FOREIGN_OPTIONS = frozenset(
 def read_database_url(url: str) -> dict[str, Any]:
     """Return Django's settings of the database.
 
-    A driver in the scheme (`postgresql+asyncpg`) and Prisma's options (`?schema=`) are
-    left out.
+    A driver in the scheme (`postgresql+asyncpg`) and Prisma's options are left out;
+    its `?schema=` becomes the search_path.
 
     Raises:
         ImproperlyConfigured: it is no PostgreSQL URL; the message does not repeat it,
@@ -57,4 +57,7 @@ def read_database_url(url: str) -> dict[str, Any]:
     settings: dict[str, Any] = environ.Env.db_url_config(urlunsplit(known))
     # libpq's way to name a socket's directory: postgres://user@%2Frun%2Fpostgresql/name
     settings["HOST"] = unquote(settings["HOST"] or "")
+    schema = dict(parse_qsl(parts.query)).get("schema", "public")
+    if schema != "public":
+        settings.setdefault("OPTIONS", {})["options"] = f"-c search_path={schema}"
     return settings

@@ -20,7 +20,11 @@ from dbops.errors import DbopsError, ServerFailed, UsageError
 from dbops.operations.context import Context
 from dbops.operations.history import get_id
 from dbops.postgres.catalog import fetch_catalog
-from dbops.postgres.scratch import fetch_properties, scratch_database
+from dbops.postgres.scratch import (
+    fetch_properties,
+    fetch_search_path,
+    scratch_database,
+)
 from dbops.postgres.session import build_target
 
 SETTINGS_OF_KEYWORDS = {
@@ -140,9 +144,11 @@ def open_replay(context: Context) -> Iterator[Replay]:
     """
     server = get_scratch_server(context)
     same_server = not context.settings.scratch_url
-    like = fetch_properties(context.connect()) if same_server else None
+    live = context.connect()
+    like = fetch_properties(live) if same_server else None
+    schemas = fetch_search_path(live)
     with (
-        scratch_database(server, like) as target,
+        scratch_database(server, like, schemas) as target,
         use_database(context, target) as connection,
     ):
         real_apps = MigrationExecutor(None).loader.unmigrated_apps

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -40,6 +40,12 @@ def fetch_properties(connection: Connection) -> DatabaseProperties:
         row = cursor.execute(load("database_properties")).fetchone()
     assert row is not None  # noqa: S101  The connected database exists.
     return row
+
+
+def fetch_search_path(connection: Connection) -> tuple[str, ...]:
+    """Return the schemas in which unqualified names are looked up and made."""
+    rows = connection.execute(load("search_path")).fetchall()
+    return tuple(name for (name,) in rows)
 
 
 def create_database(
@@ -101,9 +107,11 @@ def open_maintenance_session(server: Target) -> Iterator[Connection]:
 
 @contextmanager
 def scratch_database(
-    server: Target, like: DatabaseProperties | None = None
+    server: Target,
+    like: DatabaseProperties | None = None,
+    schemas: Sequence[str] = (),
 ) -> Iterator[Target]:
-    """Create an empty database, and drop it at the end.
+    """Create an empty database with these schemas, and drop it at the end.
 
     Scratch databases that a killed run left behind are dropped first: those that
     nobody is connected to, a minute after they were made.
@@ -133,7 +141,13 @@ def scratch_database(
             ) from error
         try:
             # Whoever is connected shows the others that it is still needed.
-            with open_session(target, purpose="scratch"):
+            with open_session(target, purpose="scratch") as session:
+                for schema in schemas:
+                    session.execute(
+                        sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(
+                            sql.Identifier(schema)
+                        )
+                    )
                 yield target
         finally:
             with suppress(psycopg.Error):

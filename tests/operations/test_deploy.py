@@ -523,3 +523,26 @@ def test_names_the_right_that_the_role_lacks(lab: Lab) -> None:
 
     assert outcome.code == 4
     assert f'ALTER ROLE "{role}" CREATEDB' in outcome.json["error"]["hint"]
+
+
+def test_deploys_into_the_schema_of_the_search_path(lab: Lab) -> None:
+    lab.execute('CREATE SCHEMA "App Data"')
+    lab.target = replace(
+        lab.target,
+        parameters={
+            **lab.target.parameters,
+            "options": '-c search_path=\\"App\\ Data\\",public',
+        },
+    )
+
+    deployed = lab.run("dbops_deploy", "--no-backup")
+    again = lab.run("dbops_deploy")
+    back = lab.run("dbops_rollback", lab.app, "zero", "--yes")
+
+    assert deployed.code == 0, deployed.err
+    assert again.code == 0, again.err
+    assert back.code == 0, back.err
+    assert (
+        lab.fetch_value("SELECT count(*) FROM pg_tables WHERE schemaname = 'App Data'")
+        == 5
+    )
