@@ -14,6 +14,7 @@ from django.db import connections
 from psycopg import sql
 
 from dbops.core.target import Target
+from dbops.postgres.scratch import drop_database
 from dbops.postgres.session import Connection, build_environment, build_target
 from dbops.postgres.tools import find_tools
 
@@ -67,9 +68,7 @@ def temporary_database(*, template: str = "template0") -> Iterator[Target]:
         try:
             yield server.with_database(name)
         finally:
-            base.execute(
-                sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
-            )
+            drop_database(base, name)
 
 
 def execute(target: Target, script: str) -> None:

@@ -35,6 +35,7 @@ from dbops.postgres.normalise import drop_equal_expressions
 from dbops.postgres.scratch import (
     DatabaseProperties,
     create_database,
+    drop_database,
     open_maintenance_session,
 )
 from dbops.postgres.session import Connection, open_session
@@ -289,11 +290,7 @@ def _create(
 def _drop(created: Target, cause: BaseException) -> None:
     try:
         with open_maintenance_session(created) as connection:
-            connection.execute(
-                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(
-                    sql.Identifier(created.database)
-                )
-            )
+            drop_database(connection, created.database)
     except (psycopg.Error, DbopsError) as error:
         raise NeedsRepair(
             f"the restore failed ({cause or 'interrupted'}), and the half restored "

@@ -279,6 +279,10 @@ class _Rollback:
         )
 
     def _build_unchanged(self, cause: DbopsError) -> DbopsError:
+        if isinstance(cause, Interrupted):
+            cause = Interrupted(
+                f"{cause.message}; nothing was changed", hint=cause.hint
+            )
         cause.report = self.report
         if not isinstance(cause, Mismatch):
             return cause
@@ -295,7 +299,7 @@ def _translate(name: MigrationId, error: BaseException) -> DbopsError:
             return error
         case KeyboardInterrupt():
             return Interrupted(
-                f'interrupted in the way back of "{name}", which was left as it was',
+                f'interrupted in the way back of "{name}"',
                 hint="run the command again",
             )
         case _:

@@ -91,6 +91,10 @@ class Settlement:
             each for each in self.so_far.report.applied if each in self.so_far.before
         ]
         if not mine:
+            if isinstance(cause, Interrupted):
+                cause = Interrupted(
+                    f"{cause.message}; nothing was changed", hint=cause.hint
+                )
             cause.report = self.so_far.report
             return cause
         return self._revert(cause, mine)
@@ -243,7 +247,7 @@ def translate(error: BaseException, current: Migration | None) -> DbopsError:
             return error
         case KeyboardInterrupt():
             return Interrupted(
-                f"interrupted{where}; nothing was changed",
+                f"interrupted{where}",
                 hint="manage.py dbops_deploy",
             )
         case _:

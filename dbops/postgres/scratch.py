@@ -81,6 +81,22 @@ def _build_locale(like: DatabaseProperties) -> sql.Composed:
     return sql.Composed(clauses)
 
 
+def drop_database(connection: Connection, name: str) -> None:
+    """Drop a database, if it exists, with whoever is connected to it.
+
+    An autovacuum worker is not for everybody to terminate, and FORCE insists on it;
+    without FORCE the server ends it by itself.
+
+    Raises:
+        psycopg.Error: it is still there.
+    """
+    statement = sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name))
+    try:
+        connection.execute(statement + sql.SQL(" WITH (FORCE)"))
+    except psycopg.errors.InsufficientPrivilege:
+        connection.execute(statement)
+
+
 @contextmanager
 def open_maintenance_session(server: Target) -> Iterator[Connection]:
     """Connect where databases can be created from: `postgres`, or the like.
@@ -151,11 +167,7 @@ def scratch_database(
                 yield target
         finally:
             with suppress(psycopg.Error):
-                connection.execute(
-                    sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(
-                        sql.Identifier(name)
-                    )
-                )
+                drop_database(connection, name)
 
 
 def _drop_abandoned(connection: Connection) -> None:

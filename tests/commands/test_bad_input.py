@@ -242,7 +242,7 @@ CASES = {
         environment={"DBOPS_SCRATCH_URL": f"postgres://a:{SECRET}@[h/"},
         code=2,
         type="UsageError",
-        told="DBOPS_SCRATCH_URL cannot be read",
+        told='DBOPS["SCRATCH_URL"] cannot be read',
         hint="use postgres://",
     ),
 }

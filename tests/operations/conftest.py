@@ -15,6 +15,7 @@ import pytest
 from psycopg import sql
 
 from dbops.core.target import Target
+from dbops.postgres import scratch
 from dbops.postgres.scratch import open_maintenance_session
 from dbops.postgres.session import open_session
 from dbops.postgres.tools import ClientTools, find_tools
@@ -70,11 +71,7 @@ def fetch_hashes(target: Target) -> dict[str, tuple[int, int]]:
 
 def drop_database(server: Target, name: str) -> None:
     with open_maintenance_session(server) as connection:
-        connection.execute(
-            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(
-                sql.Identifier(name)
-            )
-        )
+        scratch.drop_database(connection, name)
 
 
 def database_exists(server: Target, name: str) -> bool:

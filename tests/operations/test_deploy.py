@@ -13,7 +13,7 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from dbops.core.compare import Verdict, compare_catalogs
 from dbops.postgres.deploy_lock import open_deploy_lock
-from tests.databases import connect, temporary_database
+from tests.databases import connect, require_superuser, temporary_database
 from tests.lab import THING, Lab, open_lab
 
 DROP_THING = 'DROP TABLE "{app}_thing";'
@@ -507,6 +507,7 @@ def test_finds_a_broken_migration_before_it_touches_the_database(
 
 
 def test_names_the_right_that_the_role_lacks(lab: Lab) -> None:
+    require_superuser(lab.target)
     role, owner = f"dbops_{lab.app}", lab.target
     lab.execute(
         f"CREATE ROLE {role} LOGIN PASSWORD 'secret'",
