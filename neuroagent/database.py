@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -53,8 +53,11 @@ def read_database_url(url: str) -> dict[str, Any]:
         for key, value in parse_qsl(parts.query, keep_blank_values=True)
         if key not in FOREIGN_OPTIONS
     ]
-    known = parts._replace(scheme="postgres", query=urlencode(options))
-    settings: dict[str, Any] = environ.Env.db_url_config(urlunsplit(known))
+    # Not by urlunsplit, which takes the first directory of a socket's path for a host.
+    query = f"?{urlencode(options)}" if options else ""
+    settings: dict[str, Any] = environ.Env.db_url_config(
+        f"postgres://{parts.netloc}{parts.path}{query}"
+    )
     # libpq's way to name a socket's directory: postgres://user@%2Frun%2Fpostgresql/name
     settings["HOST"] = unquote(settings["HOST"] or "")
     schema = dict(parse_qsl(parts.query)).get("schema", "public")

@@ -17,6 +17,11 @@ _PATIENT = re.compile(
     )""",
     re.IGNORECASE | re.DOTALL | re.VERBOSE,
 )
+_SECRET = re.compile(
+    r"""(?P<before>\bpassword\s*)
+        (?:(?P<literal>E?'(?:[^']|'')*')|(?P<is>=\s*)[^\s'"]+)""",
+    re.IGNORECASE | re.VERBOSE,
+)
 _COMMENT = re.compile(r"\A(?:\s|--[^\n]*\n|/\*.*?\*/)*", re.DOTALL)
 
 
@@ -45,8 +50,28 @@ def classify_statement(sql: str) -> StatementClass:
     return StatementClass.STRONG
 
 
+def mask_secrets(sql: str) -> str:
+    """Return the statement without the passwords that are written in it.
+
+    >>> mask_secrets("ALTER ROLE app PASSWORD 'it''s secret' LOGIN")
+    "ALTER ROLE app PASSWORD '***' LOGIN"
+    >>> mask_secrets("CREATE SUBSCRIPTION s CONNECTION 'host=a password=x user=b'")
+    "CREATE SUBSCRIPTION s CONNECTION 'host=a password=*** user=b'"
+    """
+    return _SECRET.sub(
+        lambda found: (
+            f"{found['before']}'***'"
+            if found["literal"]
+            else f"{found['before']}{found['is']}***"
+        ),
+        sql,
+    )
+
+
 def join_statements(statements: list[str], *, limit: int = 200_000) -> str:
     """Return the statements as one text; the same one in a row is counted.
+
+    Passwords are left out.
 
     >>> print(join_statements(["UPDATE t SET a = %s", "UPDATE t SET a = %s"]))
     UPDATE t SET a = %s;  -- 2 times
@@ -58,7 +83,7 @@ def join_statements(statements: list[str], *, limit: int = 200_000) -> str:
         first = index
         while index < len(statements) and statements[index] == statements[first]:
             index += 1
-        text = statements[first].rstrip().rstrip(";")
+        text = mask_secrets(statements[first].rstrip().rstrip(";"))
         times = index - first
         lines.append(f"{text};" if times == 1 else f"{text};  -- {times} times")
         size += len(text)

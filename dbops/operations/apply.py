@@ -24,7 +24,11 @@ from django.db.migrations.state import ProjectState
 from django.db.utils import Error, OperationalError
 
 from dbops.core.progress import Progress
-from dbops.core.statement import StatementClass, classify_statement
+from dbops.core.statement import (
+    StatementClass,
+    classify_statement,
+    mask_secrets,
+)
 from dbops.errors import Busy
 from dbops.operations.context import Context
 from dbops.operations.history import get_id
@@ -113,7 +117,7 @@ def describe_operation(operation: Operation) -> str:
 
 
 def _shorten(text: str) -> str:
-    line = " ".join(text.split())
+    line = mask_secrets(" ".join(text.split()))
     return line if len(line) <= LONGEST_SQL else f"{line[: LONGEST_SQL - 1]}…"
 
 

@@ -11,6 +11,7 @@ from django.db.migrations.executor import MigrationExecutor
 from dbops.core.compare import Difference
 from dbops.core.migration import MigrationId
 from dbops.core.sql_script import Script
+from dbops.core.statement import mask_secrets
 from dbops.errors import Refused, UsageError
 from dbops.operations.context import Context
 from dbops.operations.half_applied import HalfApplied
@@ -107,7 +108,11 @@ def build_report(
         RollbackStep(
             migration=get_id(migration),
             way="down.sql" if isinstance(way, Script) else "reverse",
-            statements=way.statements if isinstance(way, Script) else (),
+            statements=(
+                tuple(map(mask_secrets, way.statements))
+                if isinstance(way, Script)
+                else ()
+            ),
         )
         for migration, way in plan
     ]

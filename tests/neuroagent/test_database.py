@@ -32,6 +32,15 @@ def test_another_schema_becomes_the_search_path() -> None:
     assert settings["OPTIONS"] == {"options": "-c search_path=chat"}
 
 
+@pytest.mark.parametrize(
+    "url", ["postgres:////run/postgresql/chat", "postgres://@%2Frun%2Fpostgresql/chat"]
+)
+def test_reads_a_socket_s_directory(url: str) -> None:
+    settings = read_database_url(url)
+
+    assert (settings["HOST"], settings["NAME"]) == ("/run/postgresql", "chat")
+
+
 def test_keeps_what_libpq_knows() -> None:
     settings = read_database_url("postgres://app@db1/chat?sslmode=require")
 
