@@ -25,6 +25,7 @@ from rich.console import RenderableType
 from dbops.core.progress import Progress, silent
 from dbops.errors import DbopsError, Interrupted, ServerFailed, UsageError
 from dbops.operations.context import Context, build_context
+from dbops.postgres.session import tell_error
 from dbops.render import json
 from dbops.render.text import render_error, render_text
 
@@ -136,9 +137,9 @@ class DbopsCommand(BaseCommand):
                 "interrupted; nothing was changed", hint="run the command again"
             ) from error
         except (psycopg.Error, Error) as error:
-            text = " ".join(str(error).split())
             raise ServerFailed(
-                f'database "{context.alias}" ({context.target.place}): {text}',
+                f'database "{context.alias}" ({context.target.place}): '
+                f"{tell_error(error)}",
                 hint="manage.py dbops_status",
             ) from error
 

@@ -32,7 +32,7 @@ from dbops.core.statement import (
 from dbops.errors import Busy
 from dbops.operations.context import Context
 from dbops.operations.history import get_id
-from dbops.postgres.session import WHO_IS_AT_WORK
+from dbops.postgres.session import WHO_IS_AT_WORK, tell_error
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
 LONGEST_SQL = 70
@@ -243,8 +243,7 @@ def retry_on_lock_timeout(
                 raise
             if clock() + pause_s > deadline:
                 raise Busy(
-                    "a lock could not be had in "
-                    f"{budget_s:.0f} s: {' '.join(str(error).split())}",
+                    f"a lock could not be had in {budget_s:.0f} s: {tell_error(error)}",
                     hint=f"{WHO_IS_AT_WORK}; then run the command again",
                 ) from error
         progress("a lock was not had in time; letting the others go first")

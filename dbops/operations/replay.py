@@ -25,7 +25,7 @@ from dbops.postgres.scratch import (
     fetch_search_path,
     scratch_database,
 )
-from dbops.postgres.session import build_target
+from dbops.postgres.session import build_target, tell_error
 
 SETTINGS_OF_KEYWORDS = {
     "dbname": "NAME",
@@ -121,10 +121,9 @@ class Replay:
             except (DbopsError, KeyboardInterrupt):
                 raise
             except Exception as error:
-                text = " ".join(str(error).split())
                 raise ServerFailed(
                     f'migration "{get_id(migration)}" fails in an empty scratch '
-                    f"database: {type(error).__name__}: {text}",
+                    f"database: {type(error).__name__}: {tell_error(error)}",
                     hint="correct the migration, then run the command again",
                 ) from error
 

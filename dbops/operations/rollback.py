@@ -57,6 +57,7 @@ from dbops.postgres.ledger import (
     fetch_known_catalog,
     fetch_last_application,
 )
+from dbops.postgres.session import tell_error
 
 
 def roll_back(
@@ -304,6 +305,6 @@ def _translate(name: MigrationId, error: BaseException) -> DbopsError:
             )
         case _:
             return ServerFailed(
-                f'the way back of "{name}" failed: {" ".join(str(error).split())}',
+                f'the way back of "{name}" failed: {tell_error(error)}',
                 hint="correct its down.sql, then run the command again",
             )

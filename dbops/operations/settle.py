@@ -34,6 +34,7 @@ from dbops.operations.schema import (
 from dbops.operations.unapply import find_way_back, unapply_migration
 from dbops.postgres.indexes import drop_invalid_indexes
 from dbops.postgres.ledger import Ledger
+from dbops.postgres.session import tell_error
 
 
 def clean_up(context: Context, position: Position) -> None:
@@ -171,11 +172,10 @@ class Settlement:
             try:
                 self._take_back(history.find(name))
             except (DbopsError, Error, psycopg.Error) as second:
-                why = " ".join(str(second).split())
                 return NeedsRepair(
                     f"{cause.message}; these stay applied: "
                     f"{', '.join(map(str, self.so_far.report.applied))}, since "
-                    f'"{name}" could not be taken back: {why}',
+                    f'"{name}" could not be taken back: {tell_error(second)}',
                     hint="remove the cause, then manage.py dbops_deploy; or go back: "
                     f"manage.py dbops_rollback {name.app} PREVIOUS",
                     report=self.so_far.report,
@@ -251,8 +251,7 @@ def translate(error: BaseException, current: Migration | None) -> DbopsError:
                 hint="manage.py dbops_deploy",
             )
         case _:
-            text = " ".join(str(error).split())
             return ServerFailed(
-                f"failed{where}: {text or type(error).__name__}",
+                f"failed{where}: {tell_error(error)}",
                 hint="correct the migration or the data, then manage.py dbops_deploy",
             )

@@ -101,6 +101,16 @@ def require_server_version(connection: Connection) -> None:
         )
 
 
+def tell_error(error: BaseException) -> str:
+    """Return an error's text on one line; of the server's, message and detail."""
+    cause = error if isinstance(error, psycopg.Error) else error.__cause__
+    if isinstance(cause, psycopg.Error) and cause.diag.message_primary:
+        primary, detail = cause.diag.message_primary, cause.diag.message_detail
+        if primary in str(error):
+            return f"{primary} ({detail.rstrip('.')})" if detail else primary
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def explain_connection_failure(target: Target, error: BaseException) -> ServerFailed:
     """Turn libpq's words into one line and a next step."""
     text = " ".join(str(error).split())

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from rich.console import Group, RenderableType
 
+from dbops.core.migration import MigrationId
 from dbops.operations.status import LastRun, State, StatusReport
 from dbops.render.text import build_facts, build_verdict, count_of
+
+MOST_LISTED = 12
 
 
 def render_status(report: StatusReport) -> RenderableType:
@@ -14,7 +17,7 @@ def render_status(report: StatusReport) -> RenderableType:
         [
             ("Database", f"{report.place}, {report.server}"),
             ("Applied", count_of(report.applied, "migration")),
-            ("Pending", "\n".join(map(str, report.pending))),
+            ("Pending", _list(report.pending)),
             ("Unknown", "\n".join(map(str, report.unknown))),
             ("Failed", "\n".join(map(str, report.failed))),
             ("Running", report.running or ""),
@@ -22,6 +25,13 @@ def render_status(report: StatusReport) -> RenderableType:
         ]
     )
     return Group(facts, _build_verdict(report))
+
+
+def _list(migrations: tuple[MigrationId, ...]) -> str:
+    lines = [str(each) for each in migrations[:MOST_LISTED]]
+    if len(migrations) > MOST_LISTED:
+        lines.append(f"and {len(migrations) - MOST_LISTED} more")
+    return "\n".join(lines)
 
 
 def _tell(last: LastRun) -> str:
