@@ -448,6 +448,8 @@ def temporary_role(
                 parameters={**database.parameters, "user": name, "password": SECRET},
             )
         finally:
+            # Who created a role is not a member of it, without being a superuser.
+            session.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(role))
             session.execute(sql.SQL("DROP OWNED BY {}").format(role))
             session.execute(sql.SQL("DROP ROLE {}").format(role))
 
