@@ -178,7 +178,9 @@ def test_readme_has_no_other_sh_block() -> None:
 
 @each_page
 def test_needs_nothing_outside_the_project(page: Path) -> None:
-    assert not re.search(r"/work/|/root/|/tmp/docs|shared/|\bvm\b", page.read_text())
+    text = page.read_text()
+    assert f"{CHECKOUT}/" not in text
+    assert not re.search(r"/(?:work|root)/|/tmp/docs|shared/|\bvm\b", text)
 
 
 # Exit codes, settings, JSON

@@ -77,14 +77,7 @@ class DbopsCommand(BaseCommand):
             "--json", action="store_true", help="write one JSON document to stdout"
         )
         if self.destructive:
-            parser.add_argument(
-                "--yes",
-                "--no-input",
-                "--noinput",
-                action="store_true",
-                dest="yes",
-                help="do not ask for the database's name",
-            )
+            add_yes_option(parser, help_text="do not ask for the database's name")
         self.add_options(parser)
 
     def create_parser(
@@ -227,6 +220,28 @@ def _terminate_like_ctrl_c() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, previous)
+
+
+def add_yes_option(parser: CommandParser, *, help_text: str) -> None:
+    """Declare --yes, and the names that Django's own commands have for it."""
+    parser.add_argument(
+        "--yes",
+        "--no-input",
+        "--noinput",
+        action="store_true",
+        dest="yes",
+        help=help_text,
+    )
+
+
+def add_archive_options(parser: CommandParser, *, jobs_help: str) -> None:
+    """Declare what taking a backup and restoring it share."""
+    parser.add_argument(
+        "--storage",
+        metavar="DIR",
+        help='directory or file:// URL (default: DBOPS["BACKUP_STORAGE"])',
+    )
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help=jobs_help)
 
 
 def add_change_options(parser: CommandParser) -> None:

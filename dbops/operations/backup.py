@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from dbops import __version__
 from dbops.core.archive import TableName, parse_table_name
 from dbops.core.catalog import Catalog, write_catalog
 from dbops.core.manifest import Manifest, StoredFile, TableRows
@@ -39,7 +39,6 @@ from dbops.postgres.snapshot import (
 )
 from dbops.postgres.tools import ClientTools, find_tools, pin_target
 
-PACKAGE = "django-dbops"
 MOST_SHOWN = 5
 MOST_JOBS = 64
 DUMP_LOCK_WAIT_S = 5.0
@@ -293,7 +292,7 @@ def _build_manifest(
         duration_s=round(duration_s, 3),
         server_version=picture.facts.server_version,
         server_version_num=means.server_version_num,
-        dbops_version=_get_version(),
+        dbops_version=__version__,
         pg_dump_version=means.tools.version,
         archive_format=FORMAT,
         compression=means.compression,
@@ -310,13 +309,6 @@ def _build_manifest(
         size_bytes=sum(each.size_bytes for each in files),
         files=files,
     )
-
-
-def _get_version() -> str:
-    try:
-        return version(PACKAGE)
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def _build_report(means: _Means, manifest: Manifest, location: Path) -> BackupReport:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from django.db import transaction
 from django.db.migrations.recorder import MigrationRecorder
 
-import dbops
 from dbops.core.catalog import Catalog
 from dbops.core.compare import Difference, Note
 from dbops.core.migration import MigrationId
+from dbops.core.words import count_of
 from dbops.errors import Refused
 from dbops.operations.adoption import find_existing_tables, prove_adoption
 from dbops.operations.context import Context
@@ -90,8 +90,8 @@ def _prove(context: Context, history: History, *, dry_run: bool) -> BaselineRepo
     if report.differences:
         raise Refused(
             f'database "{context.target.database}" does not match '
-            f'"{adoption.migrations[-1]}": {len(report.differences)} '
-            f"difference{'s' if len(report.differences) > 1 else ''}; "
+            f'"{adoption.migrations[-1]}": '
+            f"{count_of(len(report.differences), 'difference')}; "
             "nothing was changed",
             hint="correct the database or the migration, or name what belongs to "
             'somebody else in DBOPS["IGNORE"]; then manage.py dbops_baseline --dry-run',
@@ -120,7 +120,7 @@ def record_adoption(
 ) -> None:
     """Write an adoption into the ledger, in the transaction that is open."""
     ledger = Ledger(context.connect())
-    ledger.start("baseline", version=dbops.__version__, before=before)
+    ledger.start("baseline", before=before)
     after = fetch_live_catalog(context)
     for migration in adopted:
         step = ledger.start_step(

@@ -113,8 +113,6 @@ class _Deployment:
         claim_session(self.context, "deploy")
         history = read_history(self.context)
         notes = close_cut_off_run(self.context, history)
-        for note in notes:
-            self.context.progress(note)
         self.so_far.update(notes=notes)
         if not history.pending:
             report = finish_up_to_date(self.context, history, self.options)

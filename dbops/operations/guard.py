@@ -8,6 +8,7 @@ from django.db.migrations import Migration
 
 from dbops.core.catalog import Catalog
 from dbops.core.journal import Journal
+from dbops.core.words import count_of
 from dbops.errors import NeedsRepair, Refused
 from dbops.operations.adoption import find_existing_tables
 from dbops.operations.apply import describe_operation
@@ -102,8 +103,7 @@ def require_known_schema(
     differences = position.comparison.differences
     raise Refused(
         f'the schema of database "{context.target.database}" is not what its '
-        f"migrations build: {len(differences)} "
-        f"difference{'s' if len(differences) > 1 else ''}",
+        f"migrations build: {count_of(len(differences), 'difference')}",
         hint="put the schema right, or name what belongs to somebody else in "
         'DBOPS["IGNORE"], or accept it with --allow-drift',
         report=DeployReport(state=DeployState.FAILED, differences=differences),

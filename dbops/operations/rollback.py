@@ -13,6 +13,7 @@ from dbops.core.catalog import Catalog
 from dbops.core.compare import Comparison, Difference
 from dbops.core.migration import MigrationId
 from dbops.core.rules import Rules
+from dbops.core.words import count_of
 from dbops.errors import (
     DbopsError,
     Interrupted,
@@ -49,7 +50,7 @@ from dbops.operations.run import (
     release_session,
 )
 from dbops.operations.schema import fetch_live_catalog, learn_rules
-from dbops.operations.settle import Mismatch
+from dbops.operations.settle import Mismatch, say_unchanged
 from dbops.operations.unapply import Way, unapply_migration
 from dbops.postgres.deploy_lock import DeployLock, open_deploy_lock
 from dbops.postgres.ledger import (
@@ -102,8 +103,6 @@ def _roll_back(
     claim_session(context, "rollback")
     history = read_history(context)
     notes = close_cut_off_run(context, history)
-    for note in notes:
-        context.progress(note)
     plan = build_plan(context, history, app, name)
     half = find_half_applied(context, history, app)
     report = replace(build_report(app, name, plan, half), dry_run=False, notes=notes)
@@ -210,8 +209,7 @@ class _Rollback:
         if not matches:
             raise Mismatch(
                 f'the way back of "{name}" does not give back the schema that was '
-                f"there before it: {len(differences)} "
-                f"difference{'s' if len(differences) > 1 else ''}",
+                f"there before it: {count_of(len(differences), 'difference')}",
                 hint="correct its down.sql, then run the command again",
             )
 
@@ -280,10 +278,7 @@ class _Rollback:
         )
 
     def _build_unchanged(self, cause: DbopsError) -> DbopsError:
-        if isinstance(cause, Interrupted):
-            cause = Interrupted(
-                f"{cause.message}; nothing was changed", hint=cause.hint
-            )
+        cause = say_unchanged(cause)
         cause.report = self.report
         if not isinstance(cause, Mismatch):
             return cause

@@ -18,7 +18,6 @@ from django.db.migrations import Migration
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
-import dbops
 from dbops.core.catalog import Catalog
 from dbops.core.migration import MigrationId
 from dbops.core.statement import join_statements
@@ -68,7 +67,7 @@ def open_run(context: Context, kind: str, before: Catalog) -> Iterator[Ledger]:
     """Record a run in the ledger: how it begins, and how the block ends."""
     with open_session(context.target, purpose=f"{kind}:ledger") as session:
         ledger = Ledger(session)
-        ledger.start(kind, version=dbops.__version__, before=before)
+        ledger.start(kind, before=before)
         try:
             yield ledger
         except BaseException as error:
@@ -206,7 +205,7 @@ def release_session(context: Context) -> None:
 
 
 def close_cut_off_run(context: Context, history: History) -> tuple[str, ...]:
-    """Settle the record of a run that was killed, and say how far it came.
+    """Settle the record of a run that was killed, and tell how far it came.
 
     To be called under the deploy lock: whoever wrote "running" is gone then. What an
     atomic migration did is known from its history row, which shares its transaction.
@@ -218,6 +217,8 @@ def close_cut_off_run(context: Context, history: History) -> tuple[str, ...]:
     if last is None or last.state != "running":
         return ()
     notes = _explain(context, history, last)
+    for note in notes:
+        context.progress(note)
     ledger = Ledger(connection)
     ledger.resume(last.id)
     ledger.finish("failed", message="; ".join(notes))

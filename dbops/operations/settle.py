@@ -92,10 +92,7 @@ class Settlement:
             each for each in self.so_far.report.applied if each in self.so_far.before
         ]
         if not mine:
-            if isinstance(cause, Interrupted):
-                cause = Interrupted(
-                    f"{cause.message}; nothing was changed", hint=cause.hint
-                )
+            cause = say_unchanged(cause)
             cause.report = self.so_far.report
             return cause
         return self._revert(cause, mine)
@@ -229,6 +226,13 @@ class Mismatch(DbopsError):
     """The schema after a change is not the one that the migrations build."""
 
     exit_code = 8
+
+
+def say_unchanged(cause: DbopsError) -> DbopsError:
+    """Let an interruption say so, once that is known; other errors promise it."""
+    if not isinstance(cause, Interrupted):
+        return cause
+    return Interrupted(f"{cause.message}; nothing was changed", hint=cause.hint)
 
 
 def _split(migration: Migration, done: int) -> tuple[str, str]:

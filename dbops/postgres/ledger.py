@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 
 from psycopg.rows import class_row
 
+from dbops import __version__
 from dbops.core.catalog import Catalog, read_catalog, write_catalog
 from dbops.core.journal import Journal, build_journal
 from dbops.core.migration import MigrationId
@@ -124,7 +125,7 @@ class Ledger:
         self._connection = connection
         self.deployment_id = uuid4()
 
-    def start(self, kind: str, *, version: str, before: Catalog) -> None:
+    def start(self, kind: str, *, before: Catalog) -> None:
         """Write down that it begins, on this schema."""
         self._save(before)
         self._execute(
@@ -134,7 +135,7 @@ class Ledger:
             actor=_find_actor(),
             host=socket.gethostname(),
             git_revision=_find_git_revision(),
-            dbops_version=version,
+            dbops_version=__version__,
             fingerprint_before=before.fingerprint,
         )
 

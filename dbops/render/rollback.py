@@ -5,8 +5,9 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from dbops.core.words import count_of
 from dbops.operations.rollback_plan import RollbackReport, RollbackStep
-from dbops.render.text import build_facts, build_verdict, count_of
+from dbops.render.text import build_facts, build_verdict
 
 
 def render_rollback(report: RollbackReport) -> RenderableType:

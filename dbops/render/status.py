@@ -5,8 +5,9 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 
 from dbops.core.migration import MigrationId
+from dbops.core.words import count_of
 from dbops.operations.status import LastRun, State, StatusReport
-from dbops.render.text import build_facts, build_verdict, count_of
+from dbops.render.text import build_facts, build_verdict
 
 MOST_LISTED = 12
 

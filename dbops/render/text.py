@@ -76,15 +76,6 @@ def render_error(error: DbopsError) -> str:
     return f"{error.message}\n  Next: {error.hint}"
 
 
-def count_of(number: int, noun: str) -> str:
-    """Return the number with its noun.
-
-    >>> count_of(1, "migration"), count_of(1200, "row")
-    ('1 migration', '1,200 rows')
-    """
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def format_size(size_bytes: int) -> str:
     """Return a size for people.
 

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from dbops.errors import ServerFailed, ToolFailed, UsageError
-from dbops.postgres import embedded, embedded_server, initdb, postmaster, run_as
+from dbops.postgres import embedded, initdb, postmaster, run_as, wheel
 from dbops.postgres.embedded_server import EmbeddedServer
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -203,7 +203,7 @@ class TestFirstStart:
     def test_names_the_package_to_install(
         self, server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(embedded_server, "PACKAGE", "no_such_package")
+        monkeypatch.setattr(wheel, "PACKAGE", "no_such_package")
 
         with pytest.raises(ToolFailed) as caught:
             embedded.ensure_running(server)

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 from rich.console import RenderableType
 
-from dbops.management.base import DbopsCommand
+from dbops.management.base import DbopsCommand, add_archive_options
 from dbops.operations.back_up import back_up
 from dbops.operations.backup import BackupReport
 from dbops.operations.context import Context
@@ -19,18 +19,7 @@ class Command(DbopsCommand):
 
     def add_options(self, parser: CommandParser) -> None:
         """Declare where it goes, and how patient it is."""
-        parser.add_argument(
-            "--storage",
-            metavar="DIR",
-            help='directory or file:// URL (default: DBOPS["BACKUP_STORAGE"])',
-        )
-        parser.add_argument(
-            "--jobs",
-            type=int,
-            default=2,
-            metavar="N",
-            help="tables dumped at a time (default: 2)",
-        )
+        add_archive_options(parser, jobs_help="tables dumped at a time (default: 2)")
         parser.add_argument(
             "--lock-wait-timeout",
             type=float,

@@ -7,7 +7,11 @@ from typing import Any
 from django.core.management.base import CommandParser
 from rich.console import RenderableType
 
-from dbops.management.base import DbopsCommand, add_change_options
+from dbops.management.base import (
+    DbopsCommand,
+    add_change_options,
+    add_yes_option,
+)
 from dbops.operations.context import Context
 from dbops.operations.deploy import deploy
 from dbops.operations.deploy_report import CutOff, DeployOptions, DeployReport
@@ -45,13 +49,8 @@ class Command(DbopsCommand):
             help="what to do with an operation on data that was cut off, once a person "
             "has looked",
         )
-        parser.add_argument(
-            "--yes",
-            "--no-input",
-            "--noinput",
-            action="store_true",
-            dest="yes",
-            help="accepted for scripts; a deployment asks nothing",
+        add_yes_option(
+            parser, help_text="accepted for scripts; a deployment asks nothing"
         )
 
     def operate(self, context: Context, options: dict[str, Any]) -> DeployReport:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandParser
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from dbops.errors import DbopsError, UsageError
+from dbops.management.base import add_yes_option, build_command_error
 from dbops.postgres import embedded
 from dbops.postgres.embedded_server import USER, EmbeddedServer
-from dbops.render.text import render_error
 
 ENGINE = "dbops.embedded"
 STATES = {
@@ -44,14 +44,7 @@ class Command(BaseCommand):
             metavar="ALIAS",
             help='database of the settings (default: "default")',
         )
-        parser.add_argument(
-            "--yes",
-            "--no-input",
-            "--noinput",
-            action="store_true",
-            dest="yes",
-            help="reset without asking",
-        )
+        add_yes_option(parser, help_text="reset without asking")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Do it, and say in one line how the server is doing now."""
@@ -67,7 +60,7 @@ class Command(BaseCommand):
                     embedded.reset(server)
             text = describe_server(server)
         except DbopsError as error:
-            raise _build_command_error(error) from error
+            raise build_command_error(error) from error
         self.stdout.write(text)
 
     def _confirm(self, server: EmbeddedServer, *, yes: bool) -> None:
@@ -126,9 +119,3 @@ def describe_server(server: EmbeddedServer) -> str:
         f"{text}{process}, {until}.\n"
         f"psql --host={server.socket_directory} --username={USER} DATABASE"
     )
-
-
-def _build_command_error(error: DbopsError) -> CommandError:
-    # BaseCommand prints the class's name in front of the message.
-    kind: type[CommandError] = type(type(error).__name__, (CommandError,), {})
-    return kind(render_error(error), returncode=error.exit_code)

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 from rich.console import RenderableType
 
-from dbops.management.base import DbopsCommand
+from dbops.management.base import DbopsCommand, add_archive_options
 from dbops.operations.context import Context
 from dbops.operations.restore import RestoreReport, restore_backup
 from dbops.render.restore import render_restore
@@ -34,17 +34,8 @@ class Command(DbopsCommand):
             metavar="NAME",
             help="name of the new database; it must not exist",
         )
-        parser.add_argument(
-            "--storage",
-            metavar="DIR",
-            help='directory or file:// URL (default: DBOPS["BACKUP_STORAGE"])',
-        )
-        parser.add_argument(
-            "--jobs",
-            type=int,
-            default=2,
-            metavar="N",
-            help="tables and indexes restored at a time (default: 2)",
+        add_archive_options(
+            parser, jobs_help="tables and indexes restored at a time (default: 2)"
         )
         parser.add_argument(
             "--dry-run",
