@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ class Settings:
     scratch_url: str = ""
     """`postgres://` URL of a server where scratch databases may be made; default
     the server of the database itself."""
+    cache_dir: str = ""
+    """Directory where what the migrations build is kept between runs; default
+    `dbops/` in the user's cache directory."""
     ignore: tuple[str, ...] = ()
     """Names (with `*`) of tables and other objects that belong to somebody else."""
     pg_bin: str = ""
@@ -35,6 +39,14 @@ class Settings:
     def backup_directory(self) -> str:
         """Where backups are kept."""
         return self.backup_storage or str(Path.cwd() / "backups")
+
+    @property
+    def cache_directory(self) -> Path:
+        """Where what the migrations build is kept between runs."""
+        if self.cache_dir:
+            return Path(self.cache_dir)
+        home = os.environ.get("XDG_CACHE_HOME")
+        return (Path(home) if home else Path.home() / ".cache") / "dbops"
 
 
 def read_settings() -> Settings:

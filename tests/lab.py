@@ -191,6 +191,7 @@ def open_lab(directory: Path, target: Target) -> Iterator[Lab]:
         target=target,
         settings={
             "BACKUP_STORAGE": str(directory / "backups"),
+            "CACHE_DIR": str(directory / "cache"),
             "PROJECT_APPS": [app],
             "LOCK_TIMEOUT_S": 0.2,
             "LOCK_BUDGET_S": 0.5,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
-from fnmatch import fnmatchcase
 from itertools import zip_longest
 
 from dbops.core.catalog import Catalog, ObjectKind, SchemaObject
@@ -16,9 +15,7 @@ from dbops.core.generated_names import (
     pair_generated_names,
     pair_identity_sequences,
 )
-
-BOOKKEEPING = ("alembic_version", "_prisma_migrations", "django_migrations")
-"""Tables in which migration tools keep their history; never a difference."""
+from dbops.core.left_out import BOOKKEEPING, VERSION, find_foreign, find_named
 
 RELATIONS = frozenset({ObjectKind.TABLE, ObjectKind.VIEW})
 
@@ -37,6 +34,7 @@ class NoteKind(StrEnum):
     ORDER = "order"
     NAME = "name"
     BODY = "body"
+    VERSION = "version"
 
 
 class Verdict(StrEnum):
@@ -110,6 +108,8 @@ class Comparison:
     notes: tuple[Note, ...]
     ignored: int
     """Objects left out by rule or on request; one that both sides have counts once."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """The same, by the reason."""
 
     @property
     def verdict(self) -> Verdict:
@@ -126,6 +126,7 @@ def compare_catalogs(
     ignore: Sequence[str] = (),
     strict_names: bool = False,
     lenient_function_bodies: bool = False,
+    live: bool = False,
 ) -> Comparison:
     """Tell what differs, by kind and name.
 
@@ -133,10 +134,18 @@ def compare_catalogs(
     difference. With `lenient_function_bodies` the body of a function that is otherwise
     the same is a note too. `ignore` takes shell patterns for names as reports print
     them; a table takes its parts with it. Tables in which migration tools keep their
-    history are always left out.
+    history are always left out. Where `actual` is a `live` database, so is what other
+    tools have put there, and partitions made at run time.
     """
-    patterns = (*ignore, *(f"{at}{name}" for name in BOOKKEEPING for at in ("", "*.")))
-    ignored = find_ignored((*expected.objects, *actual.objects), patterns)
+    objects = (*expected.objects, *actual.objects)
+    bookkeeping = tuple(f"{at}{name}" for name in BOOKKEEPING for at in ("", "*."))
+    reasons = {
+        'named in DBOPS["IGNORE"]': find_named(objects, ignore),
+        "of migration tools": find_named(objects, bookkeeping),
+    }
+    for reason, keys in (find_foreign(expected, actual) if live else {}).items():
+        reasons[reason] = reasons.get(reason, set()) | keys
+    ignored = set().union(*reasons.values())
     wanted, found = _index(expected, ignored), _index(actual, ignored)
     notes = list(_note_other_orders(wanted, found))
     if not strict_names:
@@ -145,6 +154,7 @@ def compare_catalogs(
         sequences = pair_identity_sequences(wanted, found)
         wanted = give_names(wanted, {}, sequences)
         notes += _note_other_names(names, sequences)
+    notes += _note_other_versions(wanted, found)
     differences = list(_find_differences(wanted, found))
     if lenient_function_bodies:
         lenient = {
@@ -164,6 +174,7 @@ def compare_catalogs(
         differences=tuple(differences),
         notes=tuple(sorted(notes, key=lambda each: (each.object, each.name))),
         ignored=len(ignored),
+        left_out={reason: len(keys) for reason, keys in reasons.items() if keys},
     )
 
 
@@ -187,24 +198,6 @@ def tell_change(expected: str, actual: str) -> str:
     return "the ends of lines differ"
 
 
-def find_ignored(objects: Sequence[SchemaObject], patterns: Sequence[str]) -> set[Key]:
-    """Return what the patterns name, and the parts of the tables that they name.
-
-    `audit.*` is what schema audit holds where there is one, and never the parts of a
-    table of that name in public.
-    """
-    schemas = {each.name for each in objects if each.kind == ObjectKind.SCHEMA}
-    named = {
-        (each.kind, each.name)
-        for each in objects
-        for pattern in patterns
-        if fnmatchcase(each.name, pattern)
-        and not (each.parent and pattern.removesuffix(".*") in schemas)
-    }
-    tables = {name for kind, name in named if kind in RELATIONS}
-    return named | {(each.kind, each.name) for each in objects if each.parent in tables}
-
-
 def _index(catalog: Catalog, ignored: Collection[Key]) -> dict[Key, SchemaObject]:
     return {
         (each.kind, each.name): each
@@ -223,9 +216,45 @@ def _find_differences(wanted: Objects, found: Objects) -> Iterator[Difference]:
             yield _tell(DifferenceKind.MISSING, key, expected.definition, None)
         elif expected is None and actual is not None and actual.parent not in come:
             yield _tell(DifferenceKind.EXTRA, key, None, actual.definition)
-        elif expected and actual and _mean(expected) != _mean(actual):
+        elif (
+            expected
+            and actual
+            and _mean(expected) != _mean(actual)
+            and not _is_other_version(expected, actual)
+        ):
             texts = _pick_texts(expected, actual)
             yield _tell(DifferenceKind.CHANGED, key, *texts)
+
+
+def _is_other_version(expected: SchemaObject, actual: SchemaObject) -> bool:
+    """Say whether only the version of an extension differs, and its own comment.
+
+    CREATE EXTENSION takes what the server has, so no migration names a version.
+    """
+    versions = VERSION.match(expected.definition), VERSION.match(actual.definition)
+    return (
+        expected.kind is ObjectKind.EXTENSION
+        and None not in versions
+        and expected.definition.split()[1] != actual.definition.split()[1]
+        and _drop_version(expected.definition) == _drop_version(actual.definition)
+    )
+
+
+def _drop_version(definition: str) -> str:
+    return VERSION.sub("", definition).partition(" comment '")[0]
+
+
+def _note_other_versions(wanted: Objects, found: Objects) -> Iterator[Note]:
+    for key in sorted(wanted.keys() & found.keys()):
+        expected, actual = wanted[key], found[key]
+        if _is_other_version(expected, actual):
+            yield Note(
+                kind=NoteKind.VERSION,
+                object=expected.kind,
+                name=expected.name,
+                text=f"{actual.definition.partition(' in ')[0]}, and the server would "
+                f"now make {expected.definition.partition(' in ')[0]}",
+            )
 
 
 def _mean(each: SchemaObject) -> tuple[str, str | None, str | None]:

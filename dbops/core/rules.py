@@ -24,7 +24,13 @@ class Rules:
     def compare(self, expected: Catalog, actual: Catalog) -> Comparison:
         """Compare the live schema with what it ought to be."""
         taken = (self._take(each) for each in actual.objects)
-        return compare_catalogs(expected, build_catalog(taken), ignore=self.ignore)
+        return compare_catalogs(
+            expected, build_catalog(taken), ignore=self.ignore, live=True
+        )
+
+    def translate(self, actual: Catalog) -> Catalog:
+        """Return the live schema with each object as what it is to be taken for."""
+        return build_catalog(self._take(each) for each in actual.objects)
 
     def is_same(self, expected: Catalog, actual: Catalog) -> bool:
         """Say whether the two are identical or equivalent."""

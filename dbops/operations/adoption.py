@@ -185,4 +185,5 @@ def _compare(context: Context, expected: Catalog, actual: Catalog) -> Comparison
         ignore=context.settings.ignore,
         strict_names=True,
         lenient_function_bodies=True,
+        live=True,
     )

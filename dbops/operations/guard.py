@@ -59,6 +59,21 @@ def require_clean_history(context: Context, history: History) -> None:
     Raises:
         Refused: it was not, or it has.
     """
+    require_adopted(context, history)
+    if history.unknown:
+        raise Refused(
+            "the database has migrations that are not on disk: "
+            f"{', '.join(map(str, history.unknown))}",
+            hint="deploy the release that has them, or roll them back with it first",
+        )
+
+
+def require_adopted(context: Context, history: History) -> None:
+    """Make sure that no tables of a pending initial migration exist.
+
+    Raises:
+        Refused: there are some.
+    """
     for migration, tables in find_existing_tables(context, history).items():
         raise Refused(
             f'database "{context.target.database}" was not adopted: '
@@ -66,12 +81,6 @@ def require_clean_history(context: Context, history: History) -> None:
             f"table{'s' if len(tables) > 1 else ''} {', '.join(tables)} "
             f"exist{'' if len(tables) > 1 else 's'}",
             hint="manage.py dbops_baseline --dry-run",
-        )
-    if history.unknown:
-        raise Refused(
-            "the database has migrations that are not on disk: "
-            f"{', '.join(map(str, history.unknown))}",
-            hint="deploy the release that has them, or roll them back with it first",
         )
 
 

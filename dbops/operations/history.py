@@ -148,3 +148,19 @@ def find_migration(history: History, app: str, name: str) -> MigrationId:
             hint="give more of the name",
         )
     return MigrationId(app, matches[0])
+
+
+def build_ignore(context: Context, loader: MigrationLoader) -> tuple[str, ...]:
+    """Return patterns for what is no business of the migrations.
+
+    What the settings name, and what `migrate --run-syncdb` makes for apps that have no
+    migrations.
+    """
+    tables = [
+        model._meta.db_table  # noqa: SLF001  Django's own name for the public.
+        for label in sorted(loader.unmigrated_apps)
+        for model in apps.get_app_config(label).get_models(include_auto_created=True)
+    ]
+    # Patterns are compared with names as the server quotes them.
+    quoted = [each.format(name) for name in tables for each in ("{}", '"{}"')]
+    return (*context.settings.ignore, *quoted)

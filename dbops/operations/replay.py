@@ -20,12 +20,15 @@ from dbops.errors import DbopsError, ServerFailed, UsageError
 from dbops.operations.context import Context
 from dbops.operations.history import get_id
 from dbops.postgres.catalog import fetch_catalog
+from dbops.postgres.embedded import ensure_running, find_server
 from dbops.postgres.scratch import (
     fetch_properties,
     fetch_search_path,
+    may_create_databases,
     scratch_database,
 )
-from dbops.postgres.session import build_target, tell_error
+from dbops.postgres.session import Connection, build_target, tell_error
+from dbops.postgres.wheel import find_wheel
 
 SETTINGS_OF_KEYWORDS = {
     "dbname": "NAME",
@@ -127,22 +130,50 @@ class Replay:
                     hint="correct the migration, then run the command again",
                 ) from error
 
+    def connect(self) -> Connection:
+        """Return the session with the scratch database, opened."""
+        self.connection.ensure_connection()
+        connection: Connection = self.connection.connection
+        return connection
+
     def fetch_catalog(self) -> Catalog:
         """Return what has been built so far."""
-        self.connection.ensure_connection()
-        return fetch_catalog(self.connection.connection)
+        return fetch_catalog(self.connect())
+
+
+def find_other_server(context: Context) -> Target | None:
+    """Return the embedded server where the database's own lets nobody make databases.
+
+    None where the settings name a server, the role may create databases, or the
+    package with the embedded server is not installed.
+    """
+    if (
+        context.settings.scratch_url
+        or may_create_databases(context.connect())
+        or not find_wheel()
+    ):
+        return None
+    server = find_server(context.settings.cache_directory / "server")
+    context.progress(
+        f"the role may not create databases: using the embedded PostgreSQL "
+        f"{server.version} for the scratch database"
+    )
+    ensure_running(server)
+    return build_target(context.alias, server.build_parameters("postgres"))
 
 
 @contextmanager
-def open_replay(context: Context) -> Iterator[Replay]:
+def open_replay(context: Context, server: Target | None = None) -> Iterator[Replay]:
     """Create a scratch database; inside the block the alias means it.
+
+    On `server`, where one is given; else on the one that the settings choose.
 
     Raises:
         Refused: the role may not create databases.
         ServerFailed: the server could not create it.
     """
-    server = get_scratch_server(context)
-    same_server = not context.settings.scratch_url
+    same_server = not (server or context.settings.scratch_url)
+    server = server or get_scratch_server(context)
     live = context.connect()
     like = fetch_properties(live) if same_server else None
     schemas = fetch_search_path(live)

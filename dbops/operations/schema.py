@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from django.db.migrations import Migration
+from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
 
 from dbops.core.catalog import Catalog, ObjectKind
@@ -17,7 +18,7 @@ from dbops.core.rules import Rules, find_adopted_bodies
 from dbops.core.target import Target
 from dbops.operations.apply import observe_operations
 from dbops.operations.context import Context
-from dbops.operations.history import History, get_id
+from dbops.operations.history import History, build_ignore, get_id
 from dbops.operations.replay import Replay, open_replay
 from dbops.postgres.catalog import fetch_catalog
 from dbops.postgres.ledger import fetch_adopted_catalogs, ledger_exists
@@ -59,7 +60,7 @@ def learn_rules(
     them in the scratch database that `expected` was built in; so does a function with
     the body that it was adopted with.
     """
-    rules = Rules(ignore=context.settings.ignore)
+    rules = Rules(ignore=build_ignore(context, MigrationLoader(None)))
     found = rules.compare(expected, live)
     if not found.differences:
         return rules

@@ -7,9 +7,12 @@ from datetime import datetime
 from enum import StrEnum
 
 from dbops.core.migration import MigrationId
+from dbops.errors import Busy
 from dbops.operations.adoption import find_existing_tables
 from dbops.operations.context import Context
+from dbops.operations.expected import find_measured
 from dbops.operations.history import History, get_id, read_history
+from dbops.operations.schema import fetch_live_catalog
 from dbops.postgres.deploy_lock import fetch_holder
 from dbops.postgres.ledger import (
     DeploymentRow,
@@ -30,6 +33,14 @@ class State(StrEnum):
     NOT_ADOPTED = "not_adopted"
 
 
+class Schema(StrEnum):
+    """What is known of the live schema, without building another one."""
+
+    MATCHES = "matches"
+    DIFFERS = "differs"
+    NOT_COMPARED = "not_compared"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastRun:
     """The newest entry of the ledger."""
@@ -48,6 +59,8 @@ class StatusReport:
     """Where the database stands."""
 
     state: State
+    schema: Schema
+    """Whether it is what the applied migrations build."""
     applied: int
     pending: tuple[MigrationId, ...]
     unknown: tuple[MigrationId, ...]
@@ -69,7 +82,9 @@ class StatusReport:
 def read_status(context: Context) -> StatusReport:
     """Compare the project's migrations with the history and the ledger.
 
-    Reads only; looks at no table's contents.
+    Reads only; looks at no table's contents. The schema is compared as far as that
+    needs no scratch database: with the ledger's, or with what is known of an earlier
+    comparison.
 
     Raises:
         ServerFailed: the database cannot be reached.
@@ -82,13 +97,18 @@ def read_status(context: Context) -> StatusReport:
     last = fetch_last_deployment(connection) if ledger_exists(connection) else None
     failed = _find_failed(connection, history, last) if last and not holder else ()
     cut_off = last is not None and last.state == "running" and not holder
+    schema = Schema.NOT_COMPARED
+    if not (existing or history.unknown or holder or cut_off or failed):
+        schema = _compare_schema(context, history, last)
     state = _find_state(
         history,
+        schema,
         failed=bool(failed or cut_off or (last and last.state == "needs_repair")),
         not_adopted=bool(existing),
     )
     return StatusReport(
         state=state,
+        schema=schema,
         applied=len(history.applied),
         pending=tuple(map(get_id, history.pending)),
         unknown=history.unknown,
@@ -101,6 +121,26 @@ def read_status(context: Context) -> StatusReport:
         running=str(holder) if holder else None,
         last=_build_last(last) if last else None,
     )
+
+
+def _compare_schema(
+    context: Context, history: History, last: DeploymentRow | None
+) -> Schema:
+    """Say what the ledger or an earlier comparison already proves."""
+    try:
+        live = fetch_live_catalog(context)
+    except Busy:  # Somebody holds a table; the rest of the status is wanted the more.
+        return Schema.NOT_COMPARED
+    comparison = find_measured(context, history, live)
+    if comparison is not None:
+        return Schema.DIFFERS if comparison.differences else Schema.MATCHES
+    proven = (
+        last is not None
+        and last.state == "done"
+        and last.fingerprint_after == live.fingerprint
+        and not history.pending
+    )
+    return Schema.MATCHES if proven else Schema.NOT_COMPARED
 
 
 def _find_failed(
@@ -122,12 +162,14 @@ def _find_failed(
     )
 
 
-def _find_state(history: History, *, failed: bool, not_adopted: bool) -> State:
+def _find_state(
+    history: History, schema: Schema, *, failed: bool, not_adopted: bool
+) -> State:
     if failed:
         return State.FAILED
     if not_adopted:
         return State.NOT_ADOPTED
-    if history.unknown:
+    if history.unknown or schema is Schema.DIFFERS:
         return State.DIVERGED
     return State.PENDING if history.pending else State.UP_TO_DATE
 

@@ -27,6 +27,8 @@ TAIL = re.compile(
     r"|enabled )"
 )
 
+EXPRESSION = re.compile(r" (?=default |generated always as \()")
+
 STATEMENTS = {
     ObjectKind.CONSTRAINT: "ALTER TABLE {table} ADD CONSTRAINT {name} {text}",
     ObjectKind.COLUMN: "ALTER TABLE {table} ADD COLUMN {name} {text}",
@@ -106,6 +108,13 @@ def drop_equal_expressions(
     )
 
 
+def find_candidates(
+    comparison: Comparison, expected: Catalog, actual: Catalog
+) -> list[Difference]:
+    """Return the differences that may be of text alone; a server has to tell."""
+    return [pair.difference for pair in _find_pairs(comparison, expected, actual)]
+
+
 def _find_pairs(
     comparison: Comparison, expected: Catalog, actual: Catalog
 ) -> Iterator[_Pair]:
@@ -124,12 +133,36 @@ def _find_pairs(
         ):
             continue
         (one, one_rest), (other, other_rest) = split_text(left), split_text(right)
-        if one_rest == other_rest and left.parent == right.parent:
+        if (
+            one_rest == other_rest
+            and left.parent == right.parent
+            and _get_frame(left.kind, one) == _get_frame(right.kind, other)
+        ):
             yield _Pair(
                 difference=difference,
                 expected=_build_side(left, f"dbops_expected_{number}", one),
                 actual=_build_side(right, f"dbops_actual_{number}", other),
             )
+
+
+def _get_frame(kind: ObjectKind, text: str) -> str:
+    """Return what has only one way to be printed: no expression of a person's.
+
+    >>> _get_frame(ObjectKind.COLUMN, "text not null default 'a'")
+    'text not null'
+    >>> _get_frame(ObjectKind.CONSTRAINT, "UNIQUE (a)")
+    'UNIQUE (a)'
+    >>> _get_frame(ObjectKind.CONSTRAINT, "CHECK ((a > 0))")
+    'CHECK'
+    """
+    match kind:
+        case ObjectKind.COLUMN:
+            return EXPRESSION.split(text, maxsplit=1)[0]
+        case ObjectKind.CONSTRAINT:
+            first = text.partition(" ")[0]
+            return first if first in ("CHECK", "EXCLUDE") else text
+        case _:
+            return ""
 
 
 def split_text(each: SchemaObject) -> tuple[str, str]:

@@ -48,6 +48,12 @@ def fetch_search_path(connection: Connection) -> tuple[str, ...]:
     return tuple(name for (name,) in rows)
 
 
+def may_create_databases(connection: Connection) -> bool:
+    """Say whether the session's role may create databases."""
+    row = connection.execute(load("may_create_databases")).fetchone()
+    return row is not None and bool(row[0])
+
+
 def create_database(
     connection: Connection, name: str, like: DatabaseProperties | None
 ) -> None:

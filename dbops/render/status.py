@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 
 from dbops.core.migration import MigrationId
 from dbops.core.words import count_of
-from dbops.operations.status import LastRun, State, StatusReport
+from dbops.operations.status import LastRun, Schema, State, StatusReport
 from dbops.render.text import build_facts, build_verdict
 
 MOST_LISTED = 12
@@ -48,8 +48,14 @@ def _tell(last: LastRun) -> str:
 
 def _build_verdict(report: StatusReport) -> RenderableType:
     match report.state:
-        case State.UP_TO_DATE:
+        case State.UP_TO_DATE if report.schema is Schema.MATCHES:
             return build_verdict("Database schema is up to date!", good=True)
+        case State.UP_TO_DATE:
+            return build_verdict(
+                "All migrations are applied; the schema itself was not compared",
+                good=True,
+                hint="manage.py dbops_drift",
+            )
         case State.PENDING:
             return build_verdict(
                 f"{count_of(len(report.pending), 'migration')} pending",
@@ -62,6 +68,12 @@ def _build_verdict(report: StatusReport) -> RenderableType:
                 "migration is recorded for them",
                 good=False,
                 hint="manage.py dbops_baseline --dry-run",
+            )
+        case State.DIVERGED if report.schema is Schema.DIFFERS:
+            return build_verdict(
+                "The schema is not what the applied migrations build",
+                good=False,
+                hint="manage.py dbops_drift",
             )
         case State.DIVERGED:
             return build_verdict(

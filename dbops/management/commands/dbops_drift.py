@@ -1,0 +1,63 @@
+"""`manage.py dbops_drift`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from django.core.management.base import CommandParser
+from rich.console import RenderableType
+
+from dbops.management.base import DbopsCommand
+from dbops.operations.context import Context
+from dbops.operations.drift import DriftOptions, DriftReport, find_drift
+from dbops.render.drift import render_drift
+
+
+class Command(DbopsCommand):
+    """Is the live schema what the migrations build?"""
+
+    help = (
+        "Compare the live schema with what the applied migrations build in a scratch "
+        "database. Changes nothing. Exit code 0: no drift; 3: drift."
+    )
+
+    def add_options(self, parser: CommandParser) -> None:
+        """Declare what may be chosen."""
+        parser.add_argument(
+            "--sql",
+            action="store_true",
+            help="write the SQL that would put the database back; nothing is run",
+        )
+        parser.add_argument(
+            "--no-cache",
+            action="store_false",
+            dest="use_cache",
+            help="build what the migrations make anew, whatever is known of them",
+        )
+        parser.add_argument(
+            "--lock-wait",
+            type=float,
+            default=30.0,
+            metavar="SECONDS",
+            help="how long to wait for a deployment to finish (default: 30)",
+        )
+
+    def operate(self, context: Context, options: dict[str, Any]) -> DriftReport:
+        """Compare."""
+        found = find_drift(
+            context,
+            DriftOptions(
+                use_cache=options["use_cache"], lock_wait_s=options["lock_wait"]
+            ),
+        )
+        if not options["sql"]:
+            return found.report
+        from dbops.core.repair import build_repair
+
+        repair = build_repair(found.expected, found.live, found.comparison.differences)
+        return replace(found.report, sql=repair.script)
+
+    def render(self, report: DriftReport) -> RenderableType:
+        """Return facts, differences and verdict."""
+        return render_drift(report)

@@ -1,0 +1,143 @@
+"""Is the live schema what the migrations build?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dbops.core.catalog import Catalog
+from dbops.core.compare import Comparison, Difference, DifferenceKind, Note
+from dbops.core.migration import MigrationId
+from dbops.core.origins import Origins
+from dbops.operations.context import Context
+from dbops.operations.expected import measure
+from dbops.operations.guard import require_adopted
+from dbops.operations.history import get_id, read_history
+from dbops.operations.schema import fetch_live_catalog
+from dbops.postgres.deploy_lock import open_deploy_lock
+from dbops.postgres.ledger import fetch_last_deployment, ledger_exists
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift(Difference):
+    """One object that is not as the migrations build it."""
+
+    migration: MigrationId | None
+    """The last that touched it; None where none ever made it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftReport:
+    """How the live schema stands to the migrations."""
+
+    differences: tuple[Drift, ...]
+    notes: tuple[Note, ...]
+    """Column order, generated names, versions of extensions: never drift."""
+    left_out: Mapping[str, int]
+    """How many objects were not looked at, by the reason."""
+    objects: int
+    """Schema objects of the live database."""
+    applied: int
+    pending: tuple[MigrationId, ...]
+    unknown: tuple[MigrationId, ...]
+    """Applied and not on disk: what they made is told as not expected."""
+    unfinished: str
+    """The run that did not end well, if the last one did not."""
+    place: str
+    server: str
+    from_cache: bool
+    """What the migrations build was known from an earlier run."""
+    sql: str | None = None
+    """With `--sql`: what would put the database back."""
+
+    @property
+    def exit_code(self) -> int:
+        """3 where anything differs."""
+        return 3 if self.differences else 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftOptions:
+    """What may be chosen."""
+
+    use_cache: bool = True
+    lock_wait_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """The report, and the two schemas that it is about."""
+
+    report: DriftReport
+    expected: Catalog
+    live: Catalog
+    comparison: Comparison
+
+
+def find_drift(context: Context, options: DriftOptions) -> Findings:
+    """Compare the live schema with what the applied migrations build.
+
+    Changes nothing in the database. A deployment that runs is waited for: its middle
+    is no drift.
+
+    Raises:
+        Refused: the database was not adopted, or the role may not create the scratch
+            database that the migrations are replayed in.
+        Busy: a deployment went on for all of the time to wait.
+        ServerFailed: a migration fails even on an empty database.
+    """
+    with open_deploy_lock(
+        context.target,
+        command="drift",
+        wait_s=options.lock_wait_s,
+        shared=True,
+        progress=context.progress,
+    ):
+        history = read_history(context)
+        live = fetch_live_catalog(context)
+    require_adopted(context, history)
+    measured = measure(context, history, live, use_cache=options.use_cache)
+    connection = context.connect()
+    report = DriftReport(
+        differences=tuple(
+            build_drift(each, measured.origins)
+            for each in measured.comparison.differences
+        ),
+        notes=measured.comparison.notes,
+        left_out=measured.comparison.left_out,
+        objects=len(live.objects),
+        applied=len(history.applied),
+        pending=tuple(map(get_id, history.pending)),
+        unknown=history.unknown,
+        unfinished=_find_unfinished(context),
+        place=context.target.place,
+        server=f"PostgreSQL {connection.info.parameter_status('server_version')}",
+        from_cache=measured.from_cache,
+    )
+    return Findings(
+        report=report,
+        expected=measured.expected,
+        live=live,
+        comparison=measured.comparison,
+    )
+
+
+def build_drift(difference: Difference, origins: Origins) -> Drift:
+    """Say which migration last touched what differs."""
+    migration = origins.get((difference.object, difference.name))
+    return Drift(
+        kind=difference.kind,
+        object=difference.object,
+        name=difference.name,
+        expected=difference.expected,
+        actual=difference.actual,
+        migration=None if difference.kind is DifferenceKind.EXTRA else migration,
+    )
+
+
+def _find_unfinished(context: Context) -> str:
+    connection = context.connect()
+    last = fetch_last_deployment(connection) if ledger_exists(connection) else None
+    if last is None or last.state not in ("running", "needs_repair"):
+        return ""
+    return f"the {last.kind} of {last.started_at:%Y-%m-%d %H:%M:%S} UTC did not finish"

@@ -1,0 +1,79 @@
+"""The report of `dbops_drift` as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from dbops.core.words import count_of
+from dbops.operations.drift import Drift, DriftReport
+from dbops.render.text import build_facts, build_verdict
+
+
+def render_drift(report: DriftReport) -> RenderableType:
+    """Return facts, one difference a paragraph, and the verdict.
+
+    With SQL, the report is a script: all else of it is a comment.
+    """
+    if report.sql is not None:
+        return Text(report.sql)
+    return Group(
+        build_facts(
+            [
+                ("Database", f"{report.place}, {report.server}"),
+                ("Expected", _tell_expected(report)),
+                ("Compared", count_of(report.objects, "object")),
+                ("Left out", "\n".join(_tell_left_out(report))),
+                ("Unknown", "\n".join(map(str, report.unknown))),
+                ("Unfinished", report.unfinished),
+                ("Noted", "\n".join(map(str, report.notes))),
+            ]
+        ),
+        *(_tell(each) for each in report.differences),
+        _build_verdict(report),
+    )
+
+
+def _tell_expected(report: DriftReport) -> str:
+    parts = [count_of(report.applied, "applied migration")]
+    if report.from_cache:
+        parts.append("known from an earlier run")
+    if report.pending:
+        parts.append(f"{len(report.pending)} pending left out")
+    return ", ".join(parts)
+
+
+def _tell_left_out(report: DriftReport) -> Iterator[str]:
+    for reason, number in report.left_out.items():
+        yield f"{count_of(number, 'object')} {reason}"
+
+
+def _tell(difference: Drift) -> Text:
+    text = Text(str(difference))
+    text.append(
+        f"\n  last touched by {difference.migration}"
+        if difference.migration
+        else "\n  no migration makes it",
+        style="dim",
+    )
+    return text
+
+
+def _build_verdict(report: DriftReport) -> RenderableType:
+    if not report.differences:
+        return build_verdict(
+            "No drift: the schema is what the migrations build", good=True
+        )
+    if report.unfinished:
+        hint = "manage.py dbops_status"
+    elif report.unknown:
+        hint = "run it from the release that has the unknown migrations"
+    else:
+        hint = "manage.py dbops_drift --sql shows how to put the database back"
+    return build_verdict(
+        f"Drift: {count_of(len(report.differences), 'difference')}",
+        good=False,
+        hint=hint,
+    )
