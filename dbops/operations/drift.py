@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from dbops.core.catalog import Catalog
 from dbops.core.compare import Comparison, Difference, DifferenceKind, Note
+from dbops.core.culprit import JournalEntry, find_culprit
 from dbops.core.migration import MigrationId
 from dbops.core.origins import Origins
+from dbops.core.statement import mask_secrets
 from dbops.operations.context import Context
 from dbops.operations.expected import measure
 from dbops.operations.guard import require_adopted
 from dbops.operations.history import get_id, read_history
 from dbops.operations.schema import fetch_live_catalog
+from dbops.postgres.ddl_journal import fetch_entries
 from dbops.postgres.deploy_lock import open_deploy_lock
 from dbops.postgres.ledger import fetch_last_deployment, ledger_exists
 
@@ -24,6 +27,8 @@ class Drift(Difference):
 
     migration: MigrationId | None
     """The last that touched it; None where none ever made it."""
+    by: JournalEntry | None = None
+    """Who changed it by hand, where the journal knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,9 +103,10 @@ def find_drift(context: Context, options: DriftOptions) -> Findings:
     require_adopted(context, history)
     measured = measure(context, history, live, use_cache=options.use_cache)
     connection = context.connect()
+    entries = fetch_entries(connection) if measured.comparison.differences else []
     report = DriftReport(
         differences=tuple(
-            build_drift(each, measured.origins)
+            build_drift(each, measured.origins, entries)
             for each in measured.comparison.differences
         ),
         notes=measured.comparison.notes,
@@ -122,8 +128,11 @@ def find_drift(context: Context, options: DriftOptions) -> Findings:
     )
 
 
-def build_drift(difference: Difference, origins: Origins) -> Drift:
-    """Say which migration last touched what differs."""
+def build_drift(
+    difference: Difference, origins: Origins, entries: Sequence[JournalEntry] = ()
+) -> Drift:
+    """Say which migration last touched what differs, and who changed it since."""
+    by = find_culprit(difference, entries)
     migration = origins.get((difference.object, difference.name))
     return Drift(
         kind=difference.kind,
@@ -132,6 +141,7 @@ def build_drift(difference: Difference, origins: Origins) -> Drift:
         expected=difference.expected,
         actual=difference.actual,
         migration=None if difference.kind is DifferenceKind.EXTRA else migration,
+        by=by and replace(by, statement=mask_secrets(by.statement)),
     )
 
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from dbops.core.culprit import JournalEntry
 from dbops.core.words import count_of
 from dbops.operations.drift import Drift, DriftReport
+from dbops.operations.journal import JournalAction, JournalReport
 from dbops.render.text import build_facts, build_verdict
+
+LONGEST_SQL = 100
 
 
 def render_drift(report: DriftReport) -> RenderableType:
@@ -58,7 +63,17 @@ def _tell(difference: Drift) -> Text:
         else "\n  no migration makes it",
         style="dim",
     )
+    if difference.by:
+        text.append(f"\n  {_tell_culprit(difference.by)}", style="dim")
     return text
+
+
+def _tell_culprit(entry: JournalEntry) -> str:
+    who = f"{entry.role} ({entry.application_name or 'no name'}, {entry.client})"
+    line = " ".join(entry.statement.split())
+    short = line if len(line) <= LONGEST_SQL else f"{line[: LONGEST_SQL - 1]}…"
+    when = entry.at.astimezone(UTC)
+    return f"by {who}, {when:%Y-%m-%d %H:%M:%S} UTC: {short or entry.command}"
 
 
 def _build_verdict(report: DriftReport) -> RenderableType:
@@ -77,3 +92,17 @@ def _build_verdict(report: DriftReport) -> RenderableType:
         good=False,
         hint=hint,
     )
+
+
+def render_journal(report: JournalReport) -> RenderableType:
+    """Return the SQL, or one line that says what was done."""
+    match report.action:
+        case JournalAction.SQL:
+            return Text(report.sql)
+        case JournalAction.INSTALL:
+            return build_verdict(
+                "The journal is kept: dbops_drift will say who did it, and when",
+                good=True,
+            )
+        case JournalAction.REMOVE:
+            return build_verdict("The journal is gone", good=True)

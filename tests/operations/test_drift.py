@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ from psycopg import sql
 
 from dbops.operations import expected
 from dbops.operations.expected_cache import MOST_ENTRIES
+from dbops.postgres.ddl_journal import fetch_entries
 from dbops.postgres.wheel import find_wheel
 from tests.databases import (
     connect,
     dump_schema,
+    require_superuser,
     restore_schema,
     temporary_database,
 )
@@ -360,3 +363,85 @@ def test_only_reading_opens_count(tmp_path: Path) -> None:
         (tmp_path / "other").write_text("x")
     assert {Path(each).name for each in found} >= {"written"}
     assert str(tmp_path / "other") not in found
+
+
+class TestJournal:
+    def test_names_who_when_and_which_statement(self, lab: Lab) -> None:
+        require_superuser(lab.target)
+        migrate(lab)
+        assert lab.run("dbops_drift", "--journal", "install").code == 0
+        table = f"{lab.app}_thing"
+        with connect(lab.target) as session:
+            session.execute("SET application_name = 'psql'")
+            session.execute(f"ALTER TABLE {table} ADD COLUMN extra integer".encode())
+            session.execute(f"ALTER TABLE {table} ADD COLUMN other integer".encode())
+            session.execute(f"CREATE INDEX by_hand ON {table} (extra)".encode())
+            session.execute(f"DROP VIEW named; SELECT 'x' FROM {table}".encode())
+        report = lab.run("dbops_drift", "--json").json
+        told = {each["name"]: each["by"]["statement"] for each in report["differences"]}
+        assert told == {
+            "by_hand": f"CREATE INDEX by_hand ON {table} (extra)",
+            f"{table}.extra": f"ALTER TABLE {table} ADD COLUMN extra integer",
+            f"{table}.other": f"ALTER TABLE {table} ADD COLUMN other integer",
+            "named": f"DROP VIEW named; SELECT 'x' FROM {table}",
+        }
+        assert {each["by"]["application_name"] for each in report["differences"]} == {
+            "psql"
+        }
+        out = lab.run("dbops_drift").out
+        assert re.search(
+            r"  by \S+ \(psql, \S+\), \d{4}-\d\d-\d\d .*: ALTER TABLE", out
+        )
+
+    def test_is_no_drift_itself_and_goes_without_a_trace(self, lab: Lab) -> None:
+        require_superuser(lab.target)
+        migrate(lab)
+        before = lab.fetch_catalog().fingerprint
+        for _ in range(2):
+            assert lab.run("dbops_drift", "--journal", "install").code == 0
+        assert lab.run("dbops_drift").code == 0
+        assert lab.run("dbops_drift", "--journal", "remove").code == 0
+        assert lab.fetch_catalog().fingerprint == before
+        assert lab.fetch_value("SELECT count(*) FROM pg_event_trigger") == 0
+
+    def test_what_dbops_does_and_what_is_temporary_is_not_noted(self, lab: Lab) -> None:
+        require_superuser(lab.target)
+        lab.run("dbops_drift", "--journal", "install")
+        with connect(lab.target) as session:
+            session.execute("SET application_name = 'dbops-worker:deploy'")
+            session.execute("CREATE TABLE ours (x integer)")
+        lab.execute("CREATE TEMPORARY TABLE passing (x integer)")
+        assert lab.fetch_value("SELECT count(*) FROM dbops_journal.ddl") == 0
+
+    def test_a_journal_that_cannot_be_written_holds_up_nobody(self, lab: Lab) -> None:
+        require_superuser(lab.target)
+        lab.run("dbops_drift", "--journal", "install")
+        lab.execute(
+            "ALTER TABLE dbops_journal.ddl ADD CHECK (command <> 'CREATE TABLE')",
+            "CREATE TABLE made_anyway (x integer)",
+        )
+        assert lab.fetch_value("SELECT to_regclass('made_anyway')::text") is not None
+
+    def test_another_role_may_do_ddl_and_reads_nothing(self, lab: Lab) -> None:
+        require_superuser(lab.target)
+        migrate(lab)
+        lab.run("dbops_drift", "--journal", "install")
+        role = f"dbops_test_{secrets.token_hex(6)}"
+        lab.execute(f"CREATE ROLE {role}", f"GRANT CREATE ON SCHEMA public TO {role}")
+        try:
+            with connect(lab.target) as session:
+                session.execute(f"SET ROLE {role}".encode())
+                session.execute("CREATE TABLE theirs (x integer)")
+                assert fetch_entries(session) == []
+            noted = (
+                "SELECT statement FROM dbops_journal.ddl WHERE command = 'CREATE TABLE'"
+            )
+            assert lab.fetch_value(noted) == "CREATE TABLE theirs (x integer)"
+        finally:
+            lab.execute(f"DROP OWNED BY {role}", f"DROP ROLE {role}")
+
+    def test_the_sql_is_for_a_superuser_to_run(self, lab: Lab) -> None:
+        outcome = lab.run("dbops_drift", "--journal", "sql")
+        assert outcome.code == 0
+        assert "CREATE EVENT TRIGGER dbops_journal_end" in outcome.out
+        assert "GRANT SELECT ON dbops_journal.ddl TO " in outcome.out

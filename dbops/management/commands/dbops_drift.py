@@ -11,7 +11,8 @@ from rich.console import RenderableType
 from dbops.management.base import DbopsCommand
 from dbops.operations.context import Context
 from dbops.operations.drift import DriftOptions, DriftReport, find_drift
-from dbops.render.drift import render_drift
+from dbops.operations.journal import JournalAction, JournalReport, set_up_journal
+from dbops.render.drift import render_drift, render_journal
 
 
 class Command(DbopsCommand):
@@ -30,6 +31,12 @@ class Command(DbopsCommand):
             help="write the SQL that would put the database back; nothing is run",
         )
         parser.add_argument(
+            "--journal",
+            choices=["install", "remove", "sql"],
+            help="have the server note who runs DDL, by an event trigger; stop that; "
+            "or write the SQL for a superuser to run",
+        )
+        parser.add_argument(
             "--no-cache",
             action="store_false",
             dest="use_cache",
@@ -43,8 +50,12 @@ class Command(DbopsCommand):
             help="how long to wait for a deployment to finish (default: 30)",
         )
 
-    def operate(self, context: Context, options: dict[str, Any]) -> DriftReport:
-        """Compare."""
+    def operate(
+        self, context: Context, options: dict[str, Any]
+    ) -> DriftReport | JournalReport:
+        """Compare, or look after the journal."""
+        if options["journal"]:
+            return set_up_journal(context, JournalAction(options["journal"]))
         found = find_drift(
             context,
             DriftOptions(
@@ -58,6 +69,8 @@ class Command(DbopsCommand):
         repair = build_repair(found.expected, found.live, found.comparison.differences)
         return replace(found.report, sql=repair.script)
 
-    def render(self, report: DriftReport) -> RenderableType:
+    def render(self, report: DriftReport | JournalReport) -> RenderableType:
         """Return facts, differences and verdict."""
+        if isinstance(report, JournalReport):
+            return render_journal(report)
         return render_drift(report)
