@@ -12,8 +12,11 @@ class DbopsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Let `migrate` adopt an existing database after proof."""
+        """Let `migrate` adopt an existing database after proof; register checks."""
+        from dbops.checks import register_checks
         from dbops.operations import adopt_on_migrate
+
+        register_checks()
 
         pre_migrate.connect(
             adopt_on_migrate.prepare, sender=self, dispatch_uid="dbops.prepare"

@@ -17,6 +17,7 @@ class Deployment(models.Model):
         BASELINE = "baseline", _("baseline")
         DEPLOY = "deploy", _("deploy")
         ROLLBACK = "rollback", _("rollback")
+        RESOLVE = "resolve", _("resolve")
 
     class State(models.TextChoices):
         RUNNING = "running", _("running")
@@ -81,6 +82,10 @@ class Step(models.Model):
     fingerprint_before = models.TextField()
     fingerprint_after = models.TextField()
     message = models.TextField()
+    # A default of the database: releases that do not know the column write here too.
+    digest = models.TextField(
+        db_default="", help_text=_("of the migration as it was applied")
+    )
 
     class Meta:
         db_table = "dbops_step"

@@ -24,7 +24,11 @@ from dbops import errors
 from dbops.conf import Settings
 from dbops.operations.backup import BackupReport
 from dbops.operations.baseline import BaselineReport
+from dbops.operations.check import CheckReport
 from dbops.operations.deploy_report import DeployReport
+from dbops.operations.doctor import DoctorReport
+from dbops.operations.drift import DriftReport
+from dbops.operations.resolve_report import ResolveReport
 from dbops.operations.restore import RestoreReport
 from dbops.operations.rollback_plan import RollbackReport
 from dbops.operations.status import StatusReport
@@ -49,7 +53,11 @@ COMMAND = re.compile(
 REPORTS = {
     "dbops_backup": BackupReport,
     "dbops_baseline": BaselineReport,
+    "dbops_check": CheckReport,
     "dbops_deploy": DeployReport,
+    "dbops_doctor": DoctorReport,
+    "dbops_drift": DriftReport,
+    "dbops_resolve": ResolveReport,
     "dbops_restore": RestoreReport,
     "dbops_rollback": RollbackReport,
     "dbops_status": StatusReport,

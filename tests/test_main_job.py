@@ -141,7 +141,11 @@ def test_the_main_job(site: Site) -> None:
     adopted = site.fetch_catalog()
 
     backup = take_backup(site, rows)
-    assert backup["migrations"] == ["dbops.0001_initial", INITIAL]
+    assert backup["migrations"] == [
+        "dbops.0001_initial",
+        "dbops.0002_add_step_digest",
+        INITIAL,
+    ]
 
     indexes = site.fetch_indexes()
     deploy(site)

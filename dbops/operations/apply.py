@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -82,18 +82,27 @@ class ObservedOperation(Operation):
 
 
 def observe_operations(
-    migration: Migration, observe: Observe, *, done: int = 0
+    migration: Migration, observe: Observe, *, skip: Collection[int] = ()
 ) -> Migration:
     """Return a copy of the migration with its operations observed.
 
-    The first `done` of them only change the state: the database has them already.
+    Those numbered in `skip`, from 1, only change the state: the database has them
+    already.
     """
+    copied = leave_out_operations(migration, skip)
+    copied.operations = [  # type: ignore[misc]
+        each if number in skip else ObservedOperation(each, number, observe)
+        for number, each in enumerate(copied.operations, start=1)
+    ]
+    return copied
+
+
+def leave_out_operations(migration: Migration, skip: Collection[int]) -> Migration:
+    """Return a copy of which the operations in `skip` only change the state."""
     copied = type(migration)(migration.name, migration.app_label)
     copied.replaces = migration.replaces  # type: ignore[misc]
     copied.operations = [  # type: ignore[misc]
-        SeparateDatabaseAndState(state_operations=[each])
-        if number <= done
-        else ObservedOperation(each, number, observe)
+        SeparateDatabaseAndState(state_operations=[each]) if number in skip else each
         for number, each in enumerate(migration.operations, start=1)
     ]
     return copied
@@ -279,7 +288,7 @@ def apply_migration(
             prepare=lambda found: (
                 found
                 if migration.atomic
-                else observe_operations(found, observe, done=done)
+                else observe_operations(found, observe, skip=range(1, done + 1))
             ),
         )
         executor.migrate([get_id(migration)], plan=[(migration, False)])

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from django.db import transaction
+from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
 from dbops.core.catalog import Catalog
@@ -14,6 +15,7 @@ from dbops.core.migration import MigrationId
 from dbops.core.words import count_of
 from dbops.errors import Refused
 from dbops.operations.adoption import find_existing_tables, prove_adoption
+from dbops.operations.check_digest import digest_migration
 from dbops.operations.context import Context
 from dbops.operations.history import LEDGER_APP, History, get_id, read_history
 from dbops.operations.run import claim_session, install_ledger, release_session
@@ -122,9 +124,15 @@ def record_adoption(
     ledger = Ledger(context.connect())
     ledger.start("baseline", before=before)
     after = fetch_live_catalog(context)
+    on_disk = MigrationLoader(None, ignore_no_migrations=True).disk_migrations
     for migration in adopted:
+        found = on_disk.get(migration)
         step = ledger.start_step(
-            migration, direction="forward", description=ADOPTED, before=None
+            migration,
+            direction="forward",
+            description=ADOPTED,
+            before=None,
+            digest=digest_migration(found) if found else "",
         )
         ledger.finish_step(step, state="done", sql="", duration_s=0)
     ledger.finish(

@@ -23,6 +23,7 @@ from dbops.core.migration import MigrationId
 from dbops.core.statement import join_statements
 from dbops.errors import NeedsRepair, Refused, Reverted
 from dbops.operations.apply import OneMigration, StatementLog, describe_operation
+from dbops.operations.check_digest import digest_migration
 from dbops.operations.context import Context
 from dbops.operations.history import LEDGER_APP, History, get_id
 from dbops.operations.schema import fetch_live_catalog
@@ -111,6 +112,7 @@ def record_step(
         direction=direction,
         description=", ".join(map(describe_operation, migration.operations)),
         before=before,
+        digest=digest_migration(migration) if direction == "forward" else "",
     )
     started = time.monotonic()
 

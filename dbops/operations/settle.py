@@ -36,6 +36,19 @@ from dbops.postgres.indexes import drop_invalid_indexes
 from dbops.postgres.ledger import Ledger
 from dbops.postgres.session import tell_error
 
+OTHER_SCHEMA = (
+    psycopg.errors.DuplicateTable,
+    psycopg.errors.DuplicateObject,
+    psycopg.errors.DuplicateColumn,
+    psycopg.errors.DuplicateSchema,
+    psycopg.errors.DuplicateFunction,
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.UndefinedColumn,
+    psycopg.errors.UndefinedObject,
+)
+"""What the server says when a migration, or a part of it, was applied already, or was
+recorded and is not there."""
+
 
 def clean_up(context: Context, position: Position) -> None:
     """Drop the INVALID indexes that a cut-off build of ours has left."""
@@ -255,7 +268,13 @@ def translate(error: BaseException, current: Migration | None) -> DbopsError:
                 hint="manage.py dbops_deploy",
             )
         case _:
-            return ServerFailed(
-                f"failed{where}: {tell_error(error)}",
-                hint="correct the migration or the data, then manage.py dbops_deploy",
-            )
+            hint = "correct the migration or the data, then manage.py dbops_deploy"
+            if current is not None and _shows_other_schema(error):
+                hint = f"manage.py dbops_resolve {current.app_label} {current.name}"
+            return ServerFailed(f"failed{where}: {tell_error(error)}", hint=hint)
+
+
+def _shows_other_schema(error: BaseException) -> bool:
+    """Say whether something is there already, or something is not there."""
+    cause = error if isinstance(error, psycopg.Error) else error.__cause__
+    return isinstance(cause, OTHER_SCHEMA)

@@ -61,10 +61,33 @@ class StepRow:
         return MigrationId(self.app, self.migration)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigestRow:
+    """What a migration said when it was last applied."""
+
+    app: str
+    migration: str
+    digest: str
+    started_at: datetime
+
+
 def ledger_exists(connection: Connection) -> bool:
     """Say whether the ledger's tables are there."""
     row = connection.execute(load("ledger_exists")).fetchone()
     return row is not None and bool(row[0])
+
+
+def _has_digests(connection: Connection) -> bool:
+    row = connection.execute(load("ledger_has_digests")).fetchone()
+    return row is not None and bool(row[0])
+
+
+def fetch_digests(connection: Connection) -> list[DigestRow]:
+    """Return the digests of the applied migrations; none from an old ledger."""
+    if not _has_digests(connection):
+        return []
+    with connection.cursor(row_factory=class_row(DigestRow)) as cursor:
+        return cursor.execute(load("ledger_digests")).fetchall()
 
 
 def fetch_last_deployment(connection: Connection) -> DeploymentRow | None:
@@ -159,6 +182,7 @@ class Ledger:
         description: str,
         before: Catalog | None,
         operation: int | None = None,
+        digest: str = "",
     ) -> UUID:
         """Write down that a step begins, and return its id."""
         step = uuid4()
@@ -175,6 +199,8 @@ class Ledger:
             direction=direction,
             fingerprint_before=before.fingerprint if before else "",
         )
+        if digest and _has_digests(self._connection):
+            self._execute("ledger_record_digest", id=step, digest=digest)
         return step
 
     def finish_step(

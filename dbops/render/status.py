@@ -46,7 +46,9 @@ def _tell(last: LastRun) -> str:
     return "\n".join(parts)
 
 
-def _build_verdict(report: StatusReport) -> RenderableType:
+def _build_verdict(  # noqa: PLR0911  One answer a state.
+    report: StatusReport,
+) -> RenderableType:
     match report.state:
         case State.UP_TO_DATE if report.schema is Schema.MATCHES:
             return build_verdict("Database schema is up to date!", good=True)

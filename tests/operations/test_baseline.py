@@ -75,8 +75,12 @@ def test_adopts_a_database_that_matches(existing: Target, run: Run) -> None:
     assert outcome.json["differences"] == []
     assert "dbops.0001_initial" not in outcome.json["pending"]
     assert fetch_rows(
-        existing, "SELECT app, name FROM django_migrations ORDER BY app"
-    ) == [("dbops", "0001_initial"), ("neuroagent", "0001_initial")]
+        existing, "SELECT app, name FROM django_migrations ORDER BY app, name"
+    ) == [
+        ("dbops", "0001_initial"),
+        ("dbops", "0002_add_step_digest"),
+        ("neuroagent", "0001_initial"),
+    ]
     status = run("dbops_status", "--json").json
     assert status["state"] == "pending"
     assert "neuroagent.0002_add_indexes_to_threads_and_messages" in status["pending"]

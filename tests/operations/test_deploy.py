@@ -70,7 +70,11 @@ def test_deploys_backs_up_verifies_and_records(lab: Lab) -> None:
     report = outcome.json
     assert outcome.code == 0
     assert report["state"] == "deployed"
-    assert report["applied"] == ["dbops.0001_initial", f"{lab.app}.0001_initial"]
+    assert report["applied"] == [
+        "dbops.0001_initial",
+        "dbops.0002_add_step_digest",
+        f"{lab.app}.0001_initial",
+    ]
     assert [step["name"] for step in report["steps"]] == [
         "guard",
         "backup",
@@ -113,6 +117,7 @@ def test_dry_run_changes_nothing(lab: Lab) -> None:
     assert outcome.json["state"] == "dry_run"
     assert outcome.json["pending"] == [
         "dbops.0001_initial",
+        "dbops.0002_add_step_digest",
         f"{lab.app}.0001_initial",
     ]
     assert (

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 from rich.console import RenderableType
 
+from dbops.core.repair import build_repair
 from dbops.management.base import DbopsCommand
 from dbops.operations.context import Context
 from dbops.operations.drift import DriftOptions, DriftReport, find_drift
@@ -64,8 +65,6 @@ class Command(DbopsCommand):
         )
         if not options["sql"]:
             return found.report
-        from dbops.core.repair import build_repair
-
         repair = build_repair(found.expected, found.live, found.comparison.differences)
         return replace(found.report, sql=repair.script)
 

@@ -1,0 +1,508 @@
+"""Judge what the doctor saw: facts in, findings with their cures out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator
+from urllib.parse import parse_qsl, urlsplit
+
+from dbops.core.doctor_facts import (
+    ChangedCollation,
+    ChoiceField,
+    Disk,
+    EnumColumn,
+    IdleSlot,
+    InvalidIndex,
+    LooseConstraint,
+    OldExtension,
+    Pooling,
+    PreparedTransaction,
+    Replica,
+    Role,
+    Server,
+    Transaction,
+    VerifiedBackup,
+)
+from dbops.core.finding import Finding, Level
+
+NEWEST_TESTED_MAJOR = 18
+LONG_TRANSACTION_S = 5 * 60.0
+OLD_PREPARED_S = 5 * 60.0
+REPLICA_LAG_S = 60.0
+REPLICA_LAG_BYTES = 1_000_000_000
+RETAINED_WAL_BYTES = 1_000_000_000
+OLD_BACKUP_S = 24 * 3600.0
+
+_DRIVER = re.compile(r"(?:postgres(?:ql)?|psql|pgsql)\+([a-z0-9_]+)", re.IGNORECASE)
+_OPTION = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_ALLOWED_BESIDE_LIBPQ = frozenset({"ssl"})
+"""libpq reads `ssl=true` in a URL, for JDBC's sake."""
+
+# Greedy in front of a name: the message tells of the alias before the server's words.
+REFUSALS = (
+    (
+        r"does not support SSL",
+        "enable SSL on the server (ssl = on), or leave sslmode out of DATABASE_URL",
+    ),
+    (r"certificate", "check sslmode and sslrootcert in DATABASE_URL"),
+    (
+        r'.*\brole "(?P<name>.*?)" does not exist',
+        "CREATE ROLE {name} LOGIN, or name another user in DATABASE_URL",
+    ),
+    (
+        r'.*\bdatabase "(?P<name>.*?)" does not exist',
+        "CREATE DATABASE {name}, or name another one in DATABASE_URL",
+    ),
+    (r"no password supplied", "add the password to DATABASE_URL"),
+    (r"no pg_hba\.conf entry", "allow this client in the server's pg_hba.conf"),
+)
+
+
+def judge_refusal(message: str, fallback: str) -> Finding:
+    """Return the finding for a server that cannot be reached.
+
+    >>> judge_refusal('FATAL:  database "My app" does not exist', "").hint
+    'CREATE DATABASE "My app", or name another one in DATABASE_URL'
+    """
+    return Finding(
+        id="dbops.D001",
+        level=Level.ERROR,
+        message=message,
+        hint=_find_refusal_cure(message) or fallback,
+    )
+
+
+def _find_refusal_cure(message: str) -> str | None:
+    for pattern, cure in REFUSALS:
+        if found := re.search(pattern, message):
+            names = found.groupdict()
+            return cure.format(**{key: _quote(name) for key, name in names.items()})
+    return None
+
+
+def judge_role(role: Role, *, scratch_elsewhere: bool) -> Iterator[Finding]:
+    """Yield the rights that the role lacks.
+
+    `scratch_elsewhere`: scratch databases are made on another server.
+    """
+    if not role.may_create_databases and not scratch_elsewhere:
+        yield Finding(
+            id="dbops.D002",
+            level=Level.ERROR,
+            object=role.name,
+            message=f"role {_in_quotes(role.name)} may not create databases: no "
+            "scratch database, no deployment",
+            hint=f"ALTER ROLE {role.name} CREATEDB",
+        )
+    if not role.may_read_statistics:
+        yield Finding(
+            id="dbops.D003",
+            level=Level.WARNING,
+            object=role.name,
+            message=f"role {_in_quotes(role.name)} may not see other sessions: who "
+            "blocks a deployment stays unknown",
+            hint=f"GRANT pg_read_all_stats TO {role.name}",
+        )
+    if not role.may_signal_backends:
+        yield Finding(
+            id="dbops.D004",
+            level=Level.WARNING,
+            object=role.name,
+            message=f"role {_in_quotes(role.name)} may not end other roles' sessions",
+            hint=f"GRANT pg_signal_backend TO {role.name}",
+        )
+
+
+def judge_pooling(pooling: Pooling) -> Iterator[Finding]:
+    """Yield a finding where one backend serves two sessions by turns."""
+    pids = {pooling.first_pid, pooling.again_pid}
+    if len(pids) > 1 or pooling.beside_pid in pids or pooling.mark_seen:
+        yield Finding(
+            id="dbops.D005",
+            level=Level.WARNING,
+            message="a pooler in transaction mode is in between: a setting of one "
+            "session is seen by others",
+            hint="name the server itself in DATABASE_URL for the dbops commands, or "
+            "set pool_mode = session",
+        )
+
+
+def find_foreign_parts(url: str, known: Collection[str]) -> tuple[str, ...]:
+    """Return what in a database URL is not libpq's: a driver, options' names.
+
+    `known` are libpq's keywords. Nothing of a URL that cannot be read for sure is
+    returned, since there may be a password in it.
+
+    >>> find_foreign_parts("postgresql+asyncpg://u:p@h/d?schema=a", {"sslmode"})
+    ('driver "asyncpg"', 'option "schema"')
+    """
+    try:
+        parts = urlsplit(url)
+        options = parse_qsl(parts.query, keep_blank_values=True)
+    except ValueError:
+        return ()
+    found = []
+    if driver := _DRIVER.fullmatch(parts.scheme):
+        found.append(f'driver "{driver[1]}"')
+    # An unquoted "?" in a password makes its rest look like options.
+    if "@" not in parts.query + parts.fragment:
+        allowed = {*known, *_ALLOWED_BESIDE_LIBPQ}
+        names = dict.fromkeys(name for name, _ in options if name not in allowed)
+        found += [f'option "{name}"' for name in names if _OPTION.fullmatch(name)]
+    return tuple(found)
+
+
+def judge_url(parts: Collection[str]) -> Iterator[Finding]:
+    """Yield a finding for the parts of DATABASE_URL that are not libpq's."""
+    if parts:
+        yield Finding(
+            id="dbops.D007",
+            level=Level.INFO,
+            object="DATABASE_URL",
+            message='"DATABASE_URL" is in another dialect: libpq does not know '
+            f"{', '.join(parts)}; dbops drops what reaches it, and whether the "
+            "settings understand it is theirs to say",
+            hint="if they do not: DATABASE_URL=postgres://USER:PASSWORD@HOST:PORT/NAME",
+        )
+
+
+def judge_storage_space(disk: Disk, database_size_bytes: int) -> Iterator[Finding]:
+    """Yield a finding where a backup may not fit."""
+    if disk.free_bytes < database_size_bytes:
+        yield Finding(
+            id="dbops.D009",
+            level=Level.WARNING,
+            object=disk.place,
+            message=f'the disk of backup storage "{disk.place}" has '
+            f"{_size(disk.free_bytes)} free, and the database "
+            f"{_size(database_size_bytes)}",
+            hint="free space there, or name another directory in "
+            'DBOPS["BACKUP_STORAGE"]',
+        )
+
+
+def judge_server_space(disk: Disk, database_size_bytes: int) -> Iterator[Finding]:
+    """Yield a finding where a restored copy would not fit beside the database."""
+    if disk.free_bytes < database_size_bytes:
+        yield Finding(
+            id="dbops.D010",
+            level=Level.WARNING,
+            object=disk.place,
+            message=f'the disk of the server\'s "{disk.place}" has '
+            f"{_size(disk.free_bytes)} free; a copy of the database needs "
+            f"{_size(database_size_bytes)}",
+            hint="free space there, or enlarge the disk",
+        )
+
+
+def judge_transactions(transactions: Iterable[Transaction]) -> Iterator[Finding]:
+    """Yield the transactions that a change of the schema would wait for."""
+    for each in transactions:
+        who = f'pid {each.pid}, role "{each.role}"'
+        if each.application:
+            who += f', "{each.application}"'
+        if each.idle and each.state_s > LONG_TRANSACTION_S:
+            yield Finding(
+                id="dbops.D012",
+                level=Level.WARNING,
+                object=str(each.pid),
+                message=f"a session is idle in transaction for {_time(each.state_s)} "
+                f"({who})",
+                hint=f"SELECT pg_terminate_backend({each.pid})",
+            )
+        elif each.open_s > LONG_TRANSACTION_S:
+            yield Finding(
+                id="dbops.D011",
+                level=Level.WARNING,
+                object=str(each.pid),
+                message=f"a transaction is open for {_time(each.open_s)} ({who})",
+                hint=f"wait for it, or: SELECT pg_cancel_backend({each.pid})",
+            )
+
+
+def judge_prepared(prepared: Iterable[PreparedTransaction]) -> Iterator[Finding]:
+    """Yield the prepared transactions that nobody seems to finish."""
+    for each in prepared:
+        if each.prepared_s > OLD_PREPARED_S:
+            yield Finding(
+                id="dbops.D013",
+                level=Level.WARNING,
+                object=each.gid,
+                message=f'transaction "{each.gid}" is prepared for '
+                f'{_time(each.prepared_s)} (role "{each.role}"), and keeps its locks',
+                hint=f"ROLLBACK PREPARED {each.literal}, or COMMIT PREPARED "
+                f"{each.literal}",
+            )
+
+
+def judge_indexes(indexes: Iterable[InvalidIndex]) -> Iterator[Finding]:
+    """Yield the INVALID indexes."""
+    for each in indexes:
+        if each.partitioned:
+            hint = (
+                f"ALTER INDEX {each.name} ATTACH PARTITION an index of each partition, "
+                f"or DROP INDEX {each.name}"
+            )
+        elif each.leftover:
+            hint = f"DROP INDEX CONCURRENTLY {each.name}"
+        else:
+            hint = (
+                f"REINDEX INDEX CONCURRENTLY {each.name}, or "
+                f"DROP INDEX CONCURRENTLY {each.name}"
+            )
+        yield Finding(
+            id="dbops.D014",
+            level=Level.WARNING,
+            object=each.name,
+            message=f"index {_in_quotes(each.name)} of {_in_quotes(each.table)} is "
+            "INVALID: written, never used",
+            hint=hint,
+        )
+
+
+def judge_constraints(constraints: Iterable[LooseConstraint]) -> Iterator[Finding]:
+    """Yield the constraints that old rows may break."""
+    for each in constraints:
+        yield Finding(
+            id="dbops.D015",
+            level=Level.WARNING,
+            object=f"{each.owner_name}.{each.name}",
+            message=f"constraint {_in_quotes(each.name)} of "
+            f"{_in_quotes(each.owner_name)} is NOT VALID: old rows were never checked",
+            hint=f"ALTER {each.owner} VALIDATE CONSTRAINT {each.name}",
+        )
+
+
+def judge_collations(collations: Iterable[ChangedCollation]) -> Iterator[Finding]:
+    """Yield the collations whose indexes may be out of order."""
+    for each in collations:
+        kind = "database" if each.is_database else "collation"
+        cure = (
+            f"REINDEX DATABASE CONCURRENTLY {each.name}, then ALTER DATABASE "
+            f"{each.name} REFRESH COLLATION VERSION"
+            if each.is_database
+            else "REINDEX INDEX CONCURRENTLY each index that uses it, then ALTER "
+            f"COLLATION {each.name} REFRESH VERSION"
+        )
+        yield Finding(
+            id="dbops.D016" if each.is_database else "dbops.D017",
+            level=Level.WARNING,
+            object=each.name,
+            message=f"{kind} {_in_quotes(each.name)} was sorted by collation version "
+            f"{each.recorded}, and the server has {each.actual}: indexes of text may "
+            "be wrong",
+            hint=cure,
+        )
+
+
+def judge_extensions(extensions: Iterable[OldExtension]) -> Iterator[Finding]:
+    """Yield the extensions that can be updated."""
+    for each in extensions:
+        yield Finding(
+            id="dbops.D019",
+            level=Level.INFO,
+            object=each.name,
+            message=f'extension "{each.name}" is {each.installed}, and the server has '
+            f"{each.available}",
+            hint=f"ALTER EXTENSION {each.quoted} UPDATE",
+        )
+
+
+def judge_enums(
+    columns: Iterable[EnumColumn], fields: Iterable[ChoiceField]
+) -> Iterator[Finding]:
+    """Yield the fields whose choices are not the labels of their column's type."""
+    by_column = {(each.table, each.column): each for each in columns}
+    for field in fields:
+        column = by_column.get((field.table, field.column))
+        if column is None:
+            continue
+        missing = [value for value in field.values if value not in column.labels]
+        extra = [label for label in column.labels if label not in field.values]
+        told = [
+            f"{what} {', '.join(map(_in_quotes, values))}"
+            for what, values in (("it lacks", missing), ("it has also", extra))
+            if values
+        ]
+        if told:
+            cure = (
+                "; ".join(
+                    f"ALTER TYPE {column.type} ADD VALUE {_literal(value)}"
+                    for value in missing
+                )
+                or f"add {', '.join(map(_in_quotes, extra))} to the choices"
+            )
+            yield Finding(
+                id="dbops.D020",
+                level=Level.WARNING,
+                object=field.label,
+                message=f'the choices of "{field.label}" are not the labels of type '
+                f"{_in_quotes(column.type)}: {'; '.join(told)}",
+                hint=cure,
+            )
+
+
+def judge_replicas(replicas: Iterable[Replica]) -> Iterator[Finding]:
+    """Yield the replicas that are far behind."""
+    for each in replicas:
+        late = each.lag_s is not None and each.lag_s > REPLICA_LAG_S
+        far = each.lag_bytes is not None and each.lag_bytes > REPLICA_LAG_BYTES
+        if late or far:
+            behind = [
+                *([_time(each.lag_s)] if each.lag_s is not None else []),
+                *([_size(each.lag_bytes)] if each.lag_bytes is not None else []),
+            ]
+            place = f" on {each.address}" if each.address else ""
+            yield Finding(
+                id="dbops.D021",
+                level=Level.WARNING,
+                object=each.name,
+                message=f'replica "{each.name}"{place} is behind by '
+                f"{', '.join(behind)} ({each.state})",
+                hint="SELECT * FROM pg_stat_replication, and the replica's own log",
+            )
+
+
+def judge_slots(slots: Iterable[IdleSlot]) -> Iterator[Finding]:
+    """Yield the unused slots that fill the server's disk."""
+    for each in slots:
+        if each.retained_bytes > RETAINED_WAL_BYTES:
+            yield Finding(
+                id="dbops.D022",
+                level=Level.WARNING,
+                object=each.name,
+                message=f'replication slot "{each.name}" is not used, and keeps '
+                f"{_size(each.retained_bytes)} of WAL on the server's disk",
+                hint="start its replica again, or: "
+                f"SELECT pg_drop_replication_slot({each.literal})",
+            )
+
+
+def judge_deployment(
+    *, kind: str, state: str, started: str, running: bool
+) -> Iterator[Finding]:
+    """Yield a finding for a run that has left something half done.
+
+    `running`: somebody holds the deploy lock.
+    """
+    if state == "needs_repair" or (state == "running" and not running):
+        how = "needs repair" if state == "needs_repair" else "was cut off"
+        yield Finding(
+            id="dbops.D023",
+            level=Level.ERROR,
+            object=kind,
+            message=f'the last run, "{kind}" of {started}, {how}',
+            hint="manage.py dbops_status",
+        )
+
+
+def judge_backup(backup: VerifiedBackup | None) -> Iterator[Finding]:
+    """Yield a finding where there is no backup, or an old one."""
+    if backup is None:
+        yield Finding(
+            id="dbops.D024",
+            level=Level.WARNING,
+            message="the ledger knows of no verified backup",
+            hint="manage.py dbops_backup",
+        )
+    elif backup.age_s > OLD_BACKUP_S:
+        yield Finding(
+            id="dbops.D025",
+            level=Level.WARNING,
+            object=backup.backup_id,
+            message=f'the last verified backup, "{backup.backup_id}", is '
+            f"{_time(backup.age_s)} old",
+            hint="manage.py dbops_backup",
+        )
+
+
+def judge_missing_ledger() -> Finding:
+    """Return the finding for a database that dbops has never changed."""
+    return Finding(
+        id="dbops.D026",
+        level=Level.INFO,
+        message="there is no ledger yet: nothing is known of deployments and backups",
+        hint="manage.py dbops_status",
+    )
+
+
+def judge_old_server(message: str, hint: str) -> Finding:
+    """Return the finding for a server that dbops does not work with."""
+    return Finding(id="dbops.D027", level=Level.ERROR, message=message, hint=hint)
+
+
+def judge_version(server: Server) -> Iterator[Finding]:
+    """Yield a finding for a server newer than those of the tests."""
+    if server.major > NEWEST_TESTED_MAJOR:
+        yield Finding(
+            id="dbops.D028",
+            level=Level.INFO,
+            message=f"the server is PostgreSQL {server.version}, and dbops is not "
+            f"tested with one newer than {NEWEST_TESTED_MAJOR}",
+            hint="pip install --upgrade django-dbops",
+        )
+
+
+def judge_recovery(server: Server) -> Iterator[Finding]:
+    """Yield a finding for a standby."""
+    if server.in_recovery:
+        yield Finding(
+            id="dbops.D029",
+            level=Level.WARNING,
+            message="the server is a hot standby: nothing can be deployed here",
+            hint="name the primary in DATABASE_URL, or add "
+            "target_session_attrs=read-write to it",
+        )
+
+
+def judge_failed_look(what: str, why: str) -> Finding:
+    """Return the finding for a check that could not be done."""
+    return Finding(
+        id="dbops.D030",
+        level=Level.INFO,
+        object=what,
+        message=f"{what} could not be looked at: {why}",
+        hint="put right what it says, then: manage.py dbops_doctor",
+    )
+
+
+def _quote(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _in_quotes(name: str) -> str:
+    """Return a name in the double quotes of a message, once.
+
+    >>> _in_quotes("public.a"), _in_quotes('public."A b"')
+    ('"public.a"', 'public."A b"')
+    """
+    return name if '"' in name else f'"{name}"'
+
+
+def _size(size_bytes: int) -> str:
+    size = float(size_bytes)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:  # noqa: PLR2004
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def _time(duration_s: float) -> str:
+    """Return a duration for people.
+
+    >>> _time(42), _time(400), _time(93_600)
+    ('42 s', '6 min', '1 d 2 h')
+    """
+    seconds = int(duration_s)
+    if seconds < 60:  # noqa: PLR2004
+        return f"{seconds} s"
+    minutes = seconds // 60
+    if minutes < 60:  # noqa: PLR2004
+        return f"{minutes} min"
+    days, hours = divmod(minutes // 60, 24)
+    return f"{days} d {hours} h" if days else f"{hours} h {minutes % 60} min"

@@ -1,0 +1,48 @@
+"""The digest of a migration as it is on disk, and the SQL that its operations hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from django.db.migrations import Migration, RunSQL
+from django.db.migrations.operations import SeparateDatabaseAndState
+from django.db.migrations.operations.base import Operation
+from django.db.migrations.writer import MigrationWriter
+
+from dbops.core.migration_digest import digest_source
+
+
+def get_path(migration: Migration) -> Path:
+    """Return where the migration's Python file is."""
+    return Path(MigrationWriter(migration).path)
+
+
+def digest_migration(migration: Migration) -> str:
+    """Return the digest of what is on disk; empty where there is no source to read."""
+    try:
+        source = get_path(migration).read_text(encoding="utf-8")
+        return digest_source(source, _list_texts(migration.operations))
+    except (OSError, SyntaxError, ValueError):
+        return ""
+
+
+def read_sql(operation: RunSQL) -> Iterator[tuple[str, object]]:
+    """Yield the operation's texts with their parameters, as Django would run them."""
+    parts = operation.sql
+    for part in [parts] if isinstance(parts, str) else parts or ():
+        if isinstance(part, str):
+            yield part, None
+        else:
+            text, parameters = part
+            yield text, parameters
+
+
+def _list_texts(operations: Iterable[Operation]) -> Iterator[str]:
+    for operation in operations:
+        if isinstance(operation, RunSQL):
+            yield from (text for text, _ in read_sql(operation))
+        elif isinstance(operation, SeparateDatabaseAndState):
+            # An adopted migration has all of its operations on the state's side.
+            yield from _list_texts(operation.database_operations)
+            yield from _list_texts(operation.state_operations)
