@@ -43,6 +43,9 @@ FAMILIES = {
 }
 WIDENING = ("smallint", "integer", "bigint", "numeric")
 
+STORED_MAIN = frozenset({"numeric", "inet", "cidr"})
+"""Types that can be compressed, and stay in the row as long as they fit."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
@@ -154,7 +157,8 @@ def change_column(
     if before.get("storage") != after.get("storage") or (
         retyped and "storage" in after
     ):
-        yield f"{at} SET STORAGE {after.get('storage', 'default').upper()}"
+        storage = after.get("storage") or find_storage(new.type)
+        yield f"{at} SET STORAGE {storage.upper()}"
     if before.get("compression") != after.get("compression"):
         yield f"{at} SET COMPRESSION {after.get('compression', 'default')}"
     if before.get("statistics") != after.get("statistics"):
@@ -306,3 +310,18 @@ def _find_family(text: str) -> str | None:
     return next(
         (name for name, words in FAMILIES.items() if first in words.split()), None
     )
+
+
+def find_storage(type_name: str) -> str:
+    """Return how a column of the type is stored when nobody says.
+
+    PostgreSQL 15 has no SET STORAGE DEFAULT; where the type is not one of the system,
+    only the server knows.
+
+    >>> find_storage("text"), find_storage("numeric(8,2)"), find_storage("public.mood")
+    ('extended', 'main', 'default')
+    """
+    if type_name.partition("(")[0] in STORED_MAIN:
+        return "main"
+    is_of_system = name_type(type_name) == type_name and "." not in type_name
+    return "extended" if is_of_system or type_name.endswith("[]") else "default"
