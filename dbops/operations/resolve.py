@@ -57,6 +57,7 @@ from dbops.operations.run import (
     record_operation,
     record_step,
     release_session,
+    remember_migration,
 )
 from dbops.operations.schema import fetch_live_catalog
 from dbops.operations.settle import Mismatch, say_unchanged, translate
@@ -231,7 +232,7 @@ class _Resolution:
         executor = MigrationExecutor(self.context.connection)
         executor.recorder.ensure_schema()
         if not self.case.recorded:
-            executor.record_migration(self.case.migration)  # type: ignore[call-arg, arg-type]
+            remember_migration(self.context, self.case.migration)
             executor.check_replacements()
 
     def _change(self, verdict: Verdict) -> str:

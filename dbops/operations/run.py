@@ -264,3 +264,13 @@ def forget_migration(context: Context, migration: Migration) -> None:
     for app, name in migration.replaces:
         recorder.record_unapplied(app, name)
     recorder.record_unapplied(migration.app_label, migration.name)
+
+
+def remember_migration(context: Context, migration: Migration) -> None:
+    """Write the history rows of a migration, as Django's executor would.
+
+    Not by its own method, whose arguments differ between versions.
+    """
+    recorder = MigrationRecorder(context.connection)
+    for app, name in migration.replaces or [(migration.app_label, migration.name)]:
+        recorder.record_applied(app, name)
