@@ -30,6 +30,13 @@ class ObjectKind(StrEnum):
     STATISTICS = "statistics"
 
 
+Key = tuple[ObjectKind, str]
+"""What identifies an object within a catalog: kind and name."""
+
+RELATIONS = frozenset({ObjectKind.TABLE, ObjectKind.VIEW})
+"""Kinds that have parts."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchemaObject:
     """One object of a schema, told in canonical text.

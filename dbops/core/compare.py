@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import zip_longest
 
-from dbops.core.catalog import Catalog, ObjectKind, SchemaObject
+from dbops.core.catalog import RELATIONS, Catalog, Key, ObjectKind, SchemaObject
 from dbops.core.generated_names import (
-    Key,
     Objects,
     give_names,
     pair_generated_names,
     pair_identity_sequences,
 )
-from dbops.core.left_out import BOOKKEEPING, VERSION, find_foreign, find_named
+from dbops.core.left_out import BOOKKEEPING, find_foreign, find_named
 
-RELATIONS = frozenset({ObjectKind.TABLE, ObjectKind.VIEW})
+VERSION = re.compile(r"^version \S+ ")
 
 
 class DifferenceKind(StrEnum):
@@ -231,13 +231,16 @@ def _is_other_version(expected: SchemaObject, actual: SchemaObject) -> bool:
 
     CREATE EXTENSION takes what the server has, so no migration names a version.
     """
-    versions = VERSION.match(expected.definition), VERSION.match(actual.definition)
     return (
         expected.kind is ObjectKind.EXTENSION
-        and None not in versions
-        and expected.definition.split()[1] != actual.definition.split()[1]
+        and _read_version(expected.definition) != _read_version(actual.definition)
         and _drop_version(expected.definition) == _drop_version(actual.definition)
     )
+
+
+def _read_version(definition: str) -> str:
+    hit = VERSION.match(definition)
+    return hit[0] if hit else ""
 
 
 def _drop_version(definition: str) -> str:

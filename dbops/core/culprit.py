@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from dbops.core.compare import Difference
-
-PART = re.compile(r'"(?:[^"]|"")*"|[^".(]+')
+from dbops.core.generated_names import split_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,10 +51,10 @@ def find_culprit(
     >>> find_culprit(note, [entry]).role
     'ada'
     """
-    own = split_name(difference.name)
+    own = _split(difference.name)
     bare = own[-1].strip('"').lower()
     for entry in entries:
-        its = split_name(entry.identity)
+        its = _split(entry.identity)
         if its[-len(own) :] == own:
             return entry
         is_part = len(own) > 1 and its[-1] == own[-2]
@@ -68,15 +67,9 @@ def find_culprit(
     return None
 
 
-def split_name(name: str) -> list[str]:
-    """Return the parts of a name that has dots.
-
-    >>> split_name('audit."Log.x".id')
-    ['audit', '"Log.x"', 'id']
-    >>> split_name("public.f(integer)")
-    ['public', 'f']
-    """
-    return PART.findall(name.partition("(")[0]) or [name]
+def _split(name: str) -> tuple[str, ...]:
+    """Return the parts of a name, of a function without its arguments."""
+    return split_name(name.partition("(")[0]) or (name,)
 
 
 def mentions(statement: str, name: str) -> bool:

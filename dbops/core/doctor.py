@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from urllib.parse import parse_qsl, urlsplit
 
+from dbops.core.describe import quote_text
 from dbops.core.doctor_facts import (
     ChangedCollation,
     ChoiceField,
@@ -24,6 +25,7 @@ from dbops.core.doctor_facts import (
     VerifiedBackup,
 )
 from dbops.core.finding import Finding, Level
+from dbops.core.words import in_quotes
 
 NEWEST_TESTED_MAJOR = 18
 LONG_TRANSACTION_S = 5 * 60.0
@@ -90,7 +92,7 @@ def judge_role(role: Role, *, scratch_elsewhere: bool) -> Iterator[Finding]:
             id="dbops.D002",
             level=Level.ERROR,
             object=role.name,
-            message=f"role {_in_quotes(role.name)} may not create databases: no "
+            message=f"role {in_quotes(role.name)} may not create databases: no "
             "scratch database, no deployment",
             hint=f"ALTER ROLE {role.name} CREATEDB",
         )
@@ -99,7 +101,7 @@ def judge_role(role: Role, *, scratch_elsewhere: bool) -> Iterator[Finding]:
             id="dbops.D003",
             level=Level.WARNING,
             object=role.name,
-            message=f"role {_in_quotes(role.name)} may not see other sessions: who "
+            message=f"role {in_quotes(role.name)} may not see other sessions: who "
             "blocks a deployment stays unknown",
             hint=f"GRANT pg_read_all_stats TO {role.name}",
         )
@@ -108,7 +110,7 @@ def judge_role(role: Role, *, scratch_elsewhere: bool) -> Iterator[Finding]:
             id="dbops.D004",
             level=Level.WARNING,
             object=role.name,
-            message=f"role {_in_quotes(role.name)} may not end other roles' sessions",
+            message=f"role {in_quotes(role.name)} may not end other roles' sessions",
             hint=f"GRANT pg_signal_backend TO {role.name}",
         )
 
@@ -254,7 +256,7 @@ def judge_indexes(indexes: Iterable[InvalidIndex]) -> Iterator[Finding]:
             id="dbops.D014",
             level=Level.WARNING,
             object=each.name,
-            message=f"index {_in_quotes(each.name)} of {_in_quotes(each.table)} is "
+            message=f"index {in_quotes(each.name)} of {in_quotes(each.table)} is "
             "INVALID: written, never used",
             hint=hint,
         )
@@ -267,8 +269,8 @@ def judge_constraints(constraints: Iterable[LooseConstraint]) -> Iterator[Findin
             id="dbops.D015",
             level=Level.WARNING,
             object=f"{each.owner_name}.{each.name}",
-            message=f"constraint {_in_quotes(each.name)} of "
-            f"{_in_quotes(each.owner_name)} is NOT VALID: old rows were never checked",
+            message=f"constraint {in_quotes(each.name)} of "
+            f"{in_quotes(each.owner_name)} is NOT VALID: old rows were never checked",
             hint=f"ALTER {each.owner} VALIDATE CONSTRAINT {each.name}",
         )
 
@@ -288,7 +290,7 @@ def judge_collations(collations: Iterable[ChangedCollation]) -> Iterator[Finding
             id="dbops.D016" if each.is_database else "dbops.D017",
             level=Level.WARNING,
             object=each.name,
-            message=f"{kind} {_in_quotes(each.name)} was sorted by collation version "
+            message=f"{kind} {in_quotes(each.name)} was sorted by collation version "
             f"{each.recorded}, and the server has {each.actual}: indexes of text may "
             "be wrong",
             hint=cure,
@@ -320,24 +322,24 @@ def judge_enums(
         missing = [value for value in field.values if value not in column.labels]
         extra = [label for label in column.labels if label not in field.values]
         told = [
-            f"{what} {', '.join(map(_in_quotes, values))}"
+            f"{what} {', '.join(map(in_quotes, values))}"
             for what, values in (("it lacks", missing), ("it has also", extra))
             if values
         ]
         if told:
             cure = (
                 "; ".join(
-                    f"ALTER TYPE {column.type} ADD VALUE {_literal(value)}"
+                    f"ALTER TYPE {column.type} ADD VALUE {quote_text(value)}"
                     for value in missing
                 )
-                or f"add {', '.join(map(_in_quotes, extra))} to the choices"
+                or f"add {', '.join(map(in_quotes, extra))} to the choices"
             )
             yield Finding(
                 id="dbops.D020",
                 level=Level.WARNING,
                 object=field.label,
                 message=f'the choices of "{field.label}" are not the labels of type '
-                f"{_in_quotes(column.type)}: {'; '.join(told)}",
+                f"{in_quotes(column.type)}: {'; '.join(told)}",
                 hint=cure,
             )
 
@@ -468,19 +470,6 @@ def judge_failed_look(what: str, why: str) -> Finding:
 
 def _quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _in_quotes(name: str) -> str:
-    """Return a name in the double quotes of a message, once.
-
-    >>> _in_quotes("public.a"), _in_quotes('public."A b"')
-    ('"public.a"', 'public."A b"')
-    """
-    return name if '"' in name else f'"{name}"'
 
 
 def _size(size_bytes: int) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from dbops.core.doctor_facts import Sequence
 from dbops.core.finding import Finding, Level
+from dbops.core.words import in_quotes
 
 NEAR_END_SHARE = 0.80
 AT_END_SHARE = 0.95
@@ -50,7 +51,7 @@ def judge_sequences(sequences: Iterable[Sequence], *, role: str) -> Iterator[Fin
                 id="dbops.D018",
                 level=Level.ERROR if share >= AT_END_SHARE else Level.WARNING,
                 object=each.name,
-                message=f"sequence {_in_quotes(each.name)} has used "
+                message=f"sequence {in_quotes(each.name)} has used "
                 f"{int(share * 100)} % of {_tell_range(each)}: {each.last_value:,} of "
                 f"{find_end(each):,}",
                 hint=_find_cure(each),
@@ -62,7 +63,7 @@ def _judge_unread(sequence: Sequence, role: str) -> Finding:
         id="dbops.D030",
         level=Level.INFO,
         object=sequence.name,
-        message=f"sequence {_in_quotes(sequence.name)} could not be looked at: "
+        message=f"sequence {in_quotes(sequence.name)} could not be looked at: "
         + ("it is locked" if sequence.permitted else "the role may not read it"),
         hint="manage.py dbops_doctor, when nobody has it locked"
         if sequence.permitted
@@ -94,7 +95,3 @@ def _find_cure(sequence: Sequence) -> str:
         return f"ALTER SEQUENCE {sequence.name} RESTART, where the values are free"
     limit = "NO MAXVALUE" if sequence.increment > 0 else "NO MINVALUE"
     return f"ALTER SEQUENCE {sequence.name} AS bigint {limit}"
-
-
-def _in_quotes(name: str) -> str:
-    return name if '"' in name else f'"{name}"'

@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
 
-from dbops.core.catalog import Catalog, ObjectKind, SchemaObject
-from dbops.core.compare import RELATIONS, tell_change
+from dbops.core.catalog import RELATIONS, Catalog, Key, ObjectKind, SchemaObject
+from dbops.core.compare import tell_change
 from dbops.core.generated_names import (
-    Key,
     Objects,
     give_names,
     pair_generated_names,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -34,3 +35,8 @@ class Finding:
     """The file that it is about, where there is one."""
     line: int | None = None
     """Within `path`, from 1."""
+
+
+def find_exit_code(findings: Iterable[Finding]) -> int:
+    """Return 3 where any of them is more than worth knowing, else 0."""
+    return 3 if any(each.level is not Level.INFO for each in findings) else 0

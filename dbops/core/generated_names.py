@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from dbops.core.catalog import ObjectKind, SchemaObject
+from dbops.core.catalog import Key, ObjectKind, SchemaObject
 
-Key = tuple[ObjectKind, str]
 Objects = Mapping[Key, SchemaObject]
 
 RENAMEABLE = frozenset({ObjectKind.CONSTRAINT, ObjectKind.INDEX, ObjectKind.SEQUENCE})

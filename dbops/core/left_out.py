@@ -6,9 +6,7 @@ import re
 from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
 
-from dbops.core.catalog import Catalog, ObjectKind, SchemaObject
-
-Key = tuple[ObjectKind, str]
+from dbops.core.catalog import RELATIONS, Catalog, Key, ObjectKind, SchemaObject
 
 BOOKKEEPING = ("alembic_version", "_prisma_migrations", "django_migrations")
 """Tables in which migration tools keep their history; never a difference."""
@@ -64,7 +62,6 @@ OPERATING_EXTENSIONS = (
 """Extensions for those who run the server, which no model and no query needs."""
 
 PARTITION = re.compile(r"\bpartition of (.+?) (?:FOR VALUES|DEFAULT)\b")
-VERSION = re.compile(r"^version \S+ ")
 
 
 def find_named(objects: Sequence[SchemaObject], patterns: Sequence[str]) -> set[Key]:
@@ -101,7 +98,7 @@ def find_foreign(expected: Catalog, actual: Catalog) -> dict[str, set[Key]]:
         if each.kind is ObjectKind.SCHEMA and each.name in schemas
     }
     return {
-        "of other tools": add_parts(extra, tools),
+        "of other tools": tools,
         "partitions made at run time": _find_partitions(expected, extra),
         "extensions for operating": {
             (each.kind, each.name)
@@ -146,8 +143,7 @@ def find_whole(table: SchemaObject) -> str | None:
 
 def add_parts(objects: Sequence[SchemaObject], keys: Collection[Key]) -> set[Key]:
     """Return the keys and those of all that belongs to the tables among them."""
-    relations = {ObjectKind.TABLE, ObjectKind.VIEW}
-    tables = {name for kind, name in keys if kind in relations}
+    tables = {name for kind, name in keys if kind in RELATIONS}
     return set(keys) | {
         (each.kind, each.name) for each in objects if each.parent in tables
     }

@@ -6,7 +6,7 @@ import ast
 import hashlib
 from collections.abc import Iterable, Iterator
 
-from dbops.core.sql_script import BLANK, _scan, split_statements
+from dbops.core.sql_script import BLANK, scan, split_statements
 
 VERSION = "1"
 """In front of each digest; those of two versions cannot be compared."""
@@ -58,7 +58,7 @@ def normalise_sql(text: str) -> str:
 
 def normalise_statement(statement: str) -> str:
     """Return one statement without comments, one space between its tokens."""
-    return " ".join(token.text for token in _scan(statement) if token.kind not in BLANK)
+    return " ".join(token.text for token in scan(statement) if token.kind not in BLANK)
 
 
 def _write(value: object, sql: dict[str, str]) -> Iterator[str]:

@@ -6,11 +6,10 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from dbops.core.catalog import ObjectKind
+from dbops.core.catalog import Key, ObjectKind
 from dbops.core.describe import PARTS_OF_TABLES, qualify
 from dbops.core.migration import MigrationId
 
-Key = tuple[ObjectKind, str]
 Origins = Mapping[Key, MigrationId]
 
 XIDS = 2**32

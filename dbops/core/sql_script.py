@@ -121,7 +121,7 @@ def terminate(text: str) -> str:
     'SELECT 1; -- one'
     """
     last = None
-    for token in _scan(text):
+    for token in scan(text):
         if token.kind not in BLANK:
             last = token
     if last is None or last.text == ";":
@@ -221,7 +221,7 @@ def _hash(body: str) -> str:
     return hashlib.sha256(body.encode()).hexdigest()[:16]
 
 
-def _scan(text: str) -> Iterator[_Token]:
+def scan(text: str) -> Iterator[_Token]:
     position = 0
     while match := TOKEN.match(text, position):
         kind = str(match.lastgroup)
@@ -248,7 +248,7 @@ def _find_statements(text: str) -> Iterator[_Statement]:
     tokens: list[_Token] = []
     parentheses = bodies = 0
     words: list[str] = []
-    for token in _scan(text):
+    for token in scan(text):
         if token.text == ";" and parentheses <= 0 and bodies == 0:
             if tokens:
                 yield _build_statement(text, tokens, words)
@@ -285,7 +285,7 @@ def _build_statement(text: str, tokens: list[_Token], words: list[str]) -> _Stat
 
 def _read_directives(text: str) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for token in _scan(text):
+    for token in scan(text):
         if token.kind != "line_comment" or _get_text_before(text, token):
             continue
         if match := DIRECTIVE.match(token.text.rstrip()):
@@ -317,7 +317,7 @@ def _refuse_directive(text: str, token: _Token, what: str, rest: str) -> None:
 
 
 def _refuse_meta_command(text: str) -> None:
-    for token in _scan(text):
+    for token in scan(text):
         if token.text == "\\":
             command = text[token.start :].split(maxsplit=1)[0]
             raise Refused(

@@ -234,6 +234,12 @@ def add_yes_option(parser: CommandParser, *, help_text: str) -> None:
     )
 
 
+def add_migration_arguments(parser: CommandParser, *, name_help: str) -> None:
+    """Declare the arguments that name one migration."""
+    parser.add_argument("app_label", metavar="APP", help="label of the app")
+    parser.add_argument("migration", metavar="NAME", help=name_help)
+
+
 def add_archive_options(parser: CommandParser, *, jobs_help: str) -> None:
     """Declare what taking a backup and restoring it share."""
     parser.add_argument(

@@ -9,7 +9,7 @@ from django.db.backends.utils import truncate_name
 from django.db.migrations import Migration
 from django.db.migrations.state import ModelState, ProjectState
 
-from dbops.core.catalog import Catalog, ObjectKind, SchemaObject, build_catalog
+from dbops.core.catalog import Catalog, Key, ObjectKind, SchemaObject, build_catalog
 from dbops.core.compare import Comparison, compare_catalogs
 from dbops.core.migration import MigrationId
 from dbops.operations.context import Context
@@ -20,7 +20,6 @@ from dbops.postgres.session import open_session
 
 MAX_NAME_LENGTH = 63
 
-Key = tuple[ObjectKind, str]
 Stage = Mapping[Key, SchemaObject]
 
 

@@ -29,6 +29,7 @@ from dbops.core.statement import (
     classify_statement,
     mask_secrets,
 )
+from dbops.core.words import shorten
 from dbops.errors import Busy
 from dbops.operations.context import Context
 from dbops.operations.history import get_id
@@ -126,8 +127,7 @@ def describe_operation(operation: Operation) -> str:
 
 
 def _shorten(text: str) -> str:
-    line = mask_secrets(" ".join(text.split()))
-    return line if len(line) <= LONGEST_SQL else f"{line[: LONGEST_SQL - 1]}…"
+    return shorten(mask_secrets(" ".join(text.split())), LONGEST_SQL)
 
 
 class OneMigration(MigrationExecutor):

@@ -11,7 +11,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
 from dbops.conf import Settings
-from dbops.core.finding import Finding, Level
+from dbops.core.finding import Finding, Level, find_exit_code
 from dbops.core.migration import MigrationId
 from dbops.core.migration_digest import is_comparable
 from dbops.errors import DbopsError, Refused, UsageError
@@ -54,7 +54,7 @@ class CheckReport:
     @property
     def exit_code(self) -> int:
         """3 for any error or warning."""
-        return 3 if any(each.level is not Level.INFO for each in self.findings) else 0
+        return find_exit_code(self.findings)
 
 
 def check_migrations(

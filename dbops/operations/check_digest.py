@@ -22,7 +22,9 @@ def digest_migration(migration: Migration) -> str:
     """Return the digest of what is on disk; empty where there is no source to read."""
     try:
         source = get_path(migration).read_text(encoding="utf-8")
-        return digest_source(source, _list_texts(migration.operations))
+        return digest_source(
+            source, (text for text, _ in list_sql(migration.operations))
+        )
     except (OSError, SyntaxError, ValueError):
         return ""
 
@@ -38,11 +40,12 @@ def read_sql(operation: RunSQL) -> Iterator[tuple[str, object]]:
             yield text, parameters
 
 
-def _list_texts(operations: Iterable[Operation]) -> Iterator[str]:
+def list_sql(operations: Iterable[Operation]) -> Iterator[tuple[str, object]]:
+    """Yield the texts of all RunSQL operations, nested ones too, and parameters."""
     for operation in operations:
         if isinstance(operation, RunSQL):
-            yield from (text for text, _ in read_sql(operation))
+            yield from read_sql(operation)
         elif isinstance(operation, SeparateDatabaseAndState):
             # An adopted migration has all of its operations on the state's side.
-            yield from _list_texts(operation.database_operations)
-            yield from _list_texts(operation.state_operations)
+            yield from list_sql(operation.database_operations)
+            yield from list_sql(operation.state_operations)

@@ -25,6 +25,7 @@ from django.db.migrations.operations.base import Operation
 from django.db.models import Field, Value
 from django.db.models.fields import NOT_PROVIDED
 
+from dbops.core.describe import quote_text
 from dbops.core.finding import Finding, Level
 from dbops.core.migration_digest import normalise_statement
 from dbops.core.sql_script import split_statements
@@ -86,7 +87,7 @@ def _follow_sql(operation: RunSQL, seen: _Seen) -> Iterator[str]:
                     seen.added.append(match["value"].replace("''", "'"))
             else:
                 for value in seen.added:
-                    if _quote(value) in statement or _holds(parameters, value):
+                    if quote_text(value) in statement or _holds(parameters, value):
                         yield value
 
 
@@ -94,10 +95,6 @@ def _normalise_name(name: str) -> str:
     """Return the type's name without its schema, in the case that the server has."""
     last = name.rpartition(" . ")[2]
     return last[1:-1] if last.startswith('"') else last.lower()
-
-
-def _quote(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
 
 
 def _holds(parameters: object, value: str) -> bool:

@@ -19,11 +19,10 @@ from types import ModuleType
 
 from django.apps import apps
 from django.conf import global_settings, settings
-from django.db.migrations import Migration, RunSQL
-from django.db.migrations.operations import SeparateDatabaseAndState
-from django.db.migrations.operations.base import Operation
+from django.db.migrations import Migration
 
 import dbops
+from dbops.operations.check_digest import list_sql
 
 FORMAT = 1
 SETTINGS_OF_DJANGO = frozenset(
@@ -53,7 +52,7 @@ def build_content_key(
     add(dict(_list_settings()))
     add(sorted(_list_unmigrated_models()))
     for migration in migrations:
-        add(migration.app_label, migration.name, list(_list_sql(migration.operations)))
+        add(migration.app_label, migration.name, list(list_sql(migration.operations)))
     for name, content in sorted(_read_project_code(migrations)):
         add(name, content)
     return digest.hexdigest()
@@ -97,14 +96,6 @@ def _list_unmigrated_models() -> Iterator[str]:
             for model in config.get_models():
                 key = model._meta.pk  # noqa: SLF001  Django's own name for the public.
                 yield f"{model._meta.label} {model._meta.db_table} {type(key).__name__}"  # noqa: SLF001
-
-
-def _list_sql(operations: Iterable[Operation]) -> Iterator[str]:
-    for each in operations:
-        if isinstance(each, RunSQL):
-            yield repr(each.sql)
-        elif isinstance(each, SeparateDatabaseAndState):
-            yield from _list_sql(each.database_operations)
 
 
 def _read_project_code(migrations: Iterable[Migration]) -> Iterator[tuple[str, str]]:

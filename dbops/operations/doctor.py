@@ -16,7 +16,7 @@ from django.db.models import Field, Model
 from dbops.core import doctor as judge
 from dbops.core.doctor_facts import ChoiceField, Disk, Role, Server
 from dbops.core.doctor_sequences import judge_sequences
-from dbops.core.finding import Finding, Level
+from dbops.core.finding import Finding, Level, find_exit_code
 from dbops.core.target import Target
 from dbops.errors import DbopsError, ServerFailed
 from dbops.operations.context import Context
@@ -45,7 +45,7 @@ class DoctorReport:
     @property
     def exit_code(self) -> int:
         """3 for anything that is more than worth knowing."""
-        return 3 if any(each.level is not Level.INFO for each in self.findings) else 0
+        return find_exit_code(self.findings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from dbops.core.catalog import Catalog
-from dbops.core.compare import Comparison, Difference, DifferenceKind, Note
+from dbops.core.compare import Difference, DifferenceKind, Note
 from dbops.core.culprit import JournalEntry, find_culprit
 from dbops.core.migration import MigrationId
 from dbops.core.origins import Origins
+from dbops.core.repair import build_repair
 from dbops.core.statement import mask_secrets
 from dbops.operations.context import Context
 from dbops.operations.expected import measure
@@ -18,7 +18,7 @@ from dbops.operations.history import get_id, read_history
 from dbops.operations.schema import fetch_live_catalog
 from dbops.postgres.ddl_journal import fetch_entries
 from dbops.postgres.deploy_lock import open_deploy_lock
-from dbops.postgres.ledger import fetch_last_deployment, ledger_exists
+from dbops.postgres.ledger import fetch_last_deployment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,20 +66,11 @@ class DriftOptions:
     """What may be chosen."""
 
     use_cache: bool = True
+    sql: bool = False
     lock_wait_s: float = 30.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Findings:
-    """The report, and the two schemas that it is about."""
-
-    report: DriftReport
-    expected: Catalog
-    live: Catalog
-    comparison: Comparison
-
-
-def find_drift(context: Context, options: DriftOptions) -> Findings:
+def find_drift(context: Context, options: DriftOptions) -> DriftReport:
     """Compare the live schema with what the applied migrations build.
 
     Changes nothing in the database. A deployment that runs is waited for: its middle
@@ -100,14 +91,16 @@ def find_drift(context: Context, options: DriftOptions) -> Findings:
     ):
         history = read_history(context)
         live = fetch_live_catalog(context)
+        unfinished = _find_unfinished(context)
     require_adopted(context, history)
     measured = measure(context, history, live, use_cache=options.use_cache)
     connection = context.connect()
-    entries = fetch_entries(connection) if measured.comparison.differences else []
-    report = DriftReport(
+    found = measured.comparison.differences
+    entries = fetch_entries(connection) if found else []
+    repair = build_repair(measured.expected, live, found) if options.sql else None
+    return DriftReport(
         differences=tuple(
-            build_drift(each, measured.origins, entries)
-            for each in measured.comparison.differences
+            build_drift(each, measured.origins, entries) for each in found
         ),
         notes=measured.comparison.notes,
         left_out=measured.comparison.left_out,
@@ -115,16 +108,11 @@ def find_drift(context: Context, options: DriftOptions) -> Findings:
         applied=len(history.applied),
         pending=tuple(map(get_id, history.pending)),
         unknown=history.unknown,
-        unfinished=_find_unfinished(context),
+        unfinished=unfinished,
         place=context.target.place,
         server=f"PostgreSQL {connection.info.parameter_status('server_version')}",
         from_cache=measured.from_cache,
-    )
-    return Findings(
-        report=report,
-        expected=measured.expected,
-        live=live,
-        comparison=measured.comparison,
+        sql=repair.script if repair else None,
     )
 
 
@@ -146,8 +134,8 @@ def build_drift(
 
 
 def _find_unfinished(context: Context) -> str:
-    connection = context.connect()
-    last = fetch_last_deployment(connection) if ledger_exists(connection) else None
+    """To be asked under the deploy lock: what is running then was cut off."""
+    last = fetch_last_deployment(context.connect())
     if last is None or last.state not in ("running", "needs_repair"):
         return ""
     return f"the {last.kind} of {last.started_at:%Y-%m-%d %H:%M:%S} UTC did not finish"

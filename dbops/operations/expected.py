@@ -17,13 +17,13 @@ from django.db.migrations import Migration
 from dbops.core.catalog import Catalog, SchemaObject
 from dbops.core.compare import Comparison, Difference
 from dbops.core.origins import Mark, Origins, find_origins
-from dbops.core.rules import Rules, find_adopted_bodies
+from dbops.core.rules import Rules
 from dbops.operations.content_key import build_content_key, digest_file
 from dbops.operations.context import Context
 from dbops.operations.expected_cache import Entry, read_entry, write_entry
 from dbops.operations.history import History, build_ignore, get_id
 from dbops.operations.replay import Replay, find_other_server, open_replay
-from dbops.postgres.ledger import fetch_adopted_catalogs, ledger_exists
+from dbops.operations.schema import find_accepted
 from dbops.postgres.normalise import drop_equal_expressions, find_candidates
 from dbops.postgres.origins import fetch_next_xid, fetch_origins
 from dbops.postgres.scratch import fetch_properties, fetch_search_path
@@ -39,7 +39,6 @@ class Measured:
 
     expected: Catalog
     origins: Origins
-    rules: Rules
     comparison: Comparison
     from_cache: bool
 
@@ -62,20 +61,20 @@ def measure(
     entry = read_entry(directory, key) if use_cache else None
     kept = entry
     rules = Rules(ignore=build_ignore(context, history.loader))
-    if entry is None or _find_unknown(rules, entry, live):
+    found = rules.compare(entry.catalog, live) if entry else None
+    if entry is None or found is None or _find_unknown(entry, found, live):
         context.progress(
             f"building the schema of {len(migrations)} migrations in a scratch database"
         )
         with open_replay(context, find_other_server(context)) as replay:
-            built = _build(context, replay, migrations)
-            entry = _learn(rules, built, live, replay)
+            entry = _build(context, replay, migrations)
+            found = rules.compare(entry.catalog, live)
+            entry = _learn(entry, found, live, replay)
         write_entry(directory, key, entry)
-    rules = _accept(context, rules, entry, live)
     return Measured(
         expected=entry.catalog,
         origins=entry.origins,
-        rules=rules,
-        comparison=rules.compare(entry.catalog, live),
+        comparison=_accept(context, rules, entry, found, live),
         from_cache=entry is kept,
     )
 
@@ -87,9 +86,12 @@ def find_measured(
     key = build_content_key(history.applied_plan, _collect_facts(context))
     entry = read_entry(context.settings.cache_directory, key)
     rules = Rules(ignore=build_ignore(context, history.loader))
-    if entry is None or _find_unknown(rules, entry, live):
+    if entry is None:
         return None
-    return _accept(context, rules, entry, live).compare(entry.catalog, live)
+    found = rules.compare(entry.catalog, live)
+    if _find_unknown(entry, found, live):
+        return None
+    return _accept(context, rules, entry, found, live)
 
 
 def _collect_facts(context: Context) -> dict[str, object]:
@@ -154,9 +156,8 @@ def _note_open(event: str, arguments: tuple[Any, ...]) -> None:
         _watched.add(name)
 
 
-def _find_unknown(rules: Rules, entry: Entry, live: Catalog) -> list[Difference]:
+def _find_unknown(entry: Entry, found: Comparison, live: Catalog) -> list[Difference]:
     """Return the differences of which nobody knows yet whether they are of text."""
-    found = rules.compare(entry.catalog, live)
     pairs = _pair_texts(entry.catalog, live)
     return [
         each
@@ -165,8 +166,7 @@ def _find_unknown(rules: Rules, entry: Entry, live: Catalog) -> list[Difference]
     ]
 
 
-def _learn(rules: Rules, entry: Entry, live: Catalog, replay: Replay) -> Entry:
-    found = rules.compare(entry.catalog, live)
+def _learn(entry: Entry, found: Comparison, live: Catalog, replay: Replay) -> Entry:
     candidates = find_candidates(found, entry.catalog, live)
     if not candidates:
         return entry
@@ -180,21 +180,20 @@ def _learn(rules: Rules, entry: Entry, live: Catalog, replay: Replay) -> Entry:
     return replace(entry, sameness={**entry.sameness, **learned})
 
 
-def _accept(context: Context, rules: Rules, entry: Entry, live: Catalog) -> Rules:
-    found = rules.compare(entry.catalog, live)
+def _accept(
+    context: Context, rules: Rules, entry: Entry, found: Comparison, live: Catalog
+) -> Comparison:
+    """Return the comparison without what counts as the same."""
     if not found.differences:
-        return rules
+        return found
     pairs = _pair_texts(entry.catalog, live)
     accepted = [
         each
         for each in find_candidates(found, entry.catalog, live)
         if entry.sameness.get(_get_digest(pairs[each.object, each.name]))
     ]
-    connection = context.connect()
-    if ledger_exists(connection):
-        adopted = fetch_adopted_catalogs(connection)
-        accepted += find_adopted_bodies(found, live, adopted)
-    return rules.accept(accepted, entry.catalog, live)
+    accepted += find_accepted(context.connect(), found, live)
+    return rules.accept(accepted, entry.catalog, live).compare(entry.catalog, live)
 
 
 Pairs = Mapping[tuple[object, str], tuple[SchemaObject, SchemaObject]]

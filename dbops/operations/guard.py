@@ -41,7 +41,7 @@ def finish_up_to_date(
     require_clean_history(context, history)
     live = fetch_live_catalog(context)
     connection = context.connect()
-    last = fetch_last_deployment(connection) if ledger_exists(connection) else None
+    last = fetch_last_deployment(connection)
     proven = (
         last is not None
         and last.state == "done"

@@ -69,7 +69,8 @@ def read_history(context: Context) -> History:
     """
     context.connect()
     try:
-        loader = MigrationLoader(context.connection)
+        executor = MigrationExecutor(context.connection)
+        loader = executor.loader
         loader.check_consistent_history(context.connection)
     except InconsistentMigrationHistory as error:
         raise Refused(
@@ -86,8 +87,6 @@ def read_history(context: Context) -> History:
             f'app "{app}" has several last migrations: {", ".join(sorted(names))}',
             hint=f"manage.py makemigrations --merge {app}",
         )
-    executor = MigrationExecutor(context.connection)
-    executor.loader = loader
     plan = tuple(
         migration
         for migration, _ in executor.migration_plan(

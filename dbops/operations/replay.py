@@ -99,17 +99,23 @@ def get_scratch_server(context: Context) -> Target:
 
 
 class Replay:
-    """A scratch database on its way through the migrations.
+    """A scratch database, at `target`, on its way through the migrations of `own`.
 
     The state is carried along as a fresh `migrate` carries it.
     """
 
     def __init__(
-        self, connection: BaseDatabaseWrapper, state: ProjectState, target: Target
+        self,
+        connection: BaseDatabaseWrapper,
+        state: ProjectState,
+        *,
+        target: Target,
+        own: Target,
     ) -> None:
         self.connection = connection
         self.state = state
         self.target = target
+        self.own = own
         self._executor = MigrationExecutor(connection)
 
     def apply(self, migrations: Iterable[Migration]) -> None:
@@ -172,6 +178,7 @@ def open_replay(context: Context, server: Target | None = None) -> Iterator[Repl
         Refused: the role may not create databases.
         ServerFailed: the server could not create it.
     """
+    own = context.target
     same_server = not (server or context.settings.scratch_url)
     server = server or get_scratch_server(context)
     live = context.connect()
@@ -182,4 +189,5 @@ def open_replay(context: Context, server: Target | None = None) -> Iterator[Repl
         use_database(context, target) as connection,
     ):
         real_apps = MigrationExecutor(None).loader.unmigrated_apps
-        yield Replay(connection, ProjectState(real_apps=real_apps), target)
+        state = ProjectState(real_apps=real_apps)
+        yield Replay(connection, state, target=target, own=own)

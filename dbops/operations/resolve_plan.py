@@ -38,7 +38,7 @@ from dbops.operations.schema import learn_rules
 from dbops.postgres.ledger import (
     fetch_journal,
     fetch_last_deployment,
-    fetch_steps,
+    fetch_stuck_migrations,
     ledger_exists,
 )
 
@@ -153,17 +153,16 @@ def build_case(
     journal = (
         fetch_journal(connection, target) if ledger_exists(connection) else Journal()
     )
-    own = context.target
     with open_replay(context) as replay:
         replay.apply([*first, *missing])
-        before = learn_rules(context, own, replay.fetch_catalog(), live, replay.target)
+        before = learn_rules(context, history, replay, replay.fetch_catalog(), live)
         stages, silent = _build_stages(replay, migration)
         later = []
         for each in dependents:
             replay.apply([each])
             later.append(replay.fetch_catalog())
         last = [*stages, *later][-1]
-        rules = learn_rules(context, own, last, live, replay.target)
+        rules = learn_rules(context, history, replay, last, live)
     return Case(
         migration=migration,
         recorded=target in history.applied,
@@ -228,14 +227,10 @@ def _runs_python(operation: Operation) -> bool:
 def find_other_repairs(context: Context, target: MigrationId) -> tuple[str, ...]:
     """Return what else the last run has left half done."""
     connection = context.connect()
-    last = fetch_last_deployment(connection) if ledger_exists(connection) else None
+    last = fetch_last_deployment(connection)
     if last is None or last.state != "needs_repair":
         return ()
-    stuck = {
-        step.migration_id
-        for step in fetch_steps(connection, last.id)
-        if step.operation is None and step.state != "done"
-    }
+    stuck = fetch_stuck_migrations(connection, last.id)
     return tuple(
         f"{each} needs repair, too: manage.py dbops_resolve {each.app} {each.name}"
         for each in sorted(stuck - {target})

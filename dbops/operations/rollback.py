@@ -241,7 +241,6 @@ class _Rollback:
         self.context.progress(
             f"building the schema of {len(remaining)} migrations in a scratch database"
         )
-        own = self.context.target
         self.replayed = {}
         with open_replay(self.context) as replay:
             replay.apply(remaining)
@@ -250,7 +249,7 @@ class _Rollback:
                     self.replayed[get_id(migration)] = replay.fetch_catalog()
                     replay.apply([migration])
             head = replay.fetch_catalog()
-            self.rules = learn_rules(self.context, own, head, live, replay.target)
+            self.rules = learn_rules(self.context, self.history, replay, head, live)
         self.drift = frozenset(self.rules.compare(head, live).differences)
 
     def _explain(

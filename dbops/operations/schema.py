@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from django.db.migrations import Migration
-from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
 
 from dbops.core.catalog import Catalog, ObjectKind
@@ -15,7 +14,6 @@ from dbops.core.compare import Comparison, Difference, DifferenceKind
 from dbops.core.journal import Journal, find_place
 from dbops.core.migration import MigrationId
 from dbops.core.rules import Rules, find_adopted_bodies
-from dbops.core.target import Target
 from dbops.operations.apply import observe_operations
 from dbops.operations.context import Context
 from dbops.operations.history import History, build_ignore, get_id
@@ -23,7 +21,7 @@ from dbops.operations.replay import Replay, open_replay
 from dbops.postgres.catalog import fetch_catalog
 from dbops.postgres.ledger import fetch_adopted_catalogs, ledger_exists
 from dbops.postgres.normalise import drop_equal_expressions
-from dbops.postgres.session import open_session
+from dbops.postgres.session import Connection, open_session
 
 NOTHING_KNOWN = Journal()
 
@@ -52,25 +50,37 @@ def fetch_live_catalog(context: Context) -> Catalog:
 
 
 def learn_rules(
-    context: Context, own: Target, expected: Catalog, live: Catalog, scratch: Target
+    context: Context,
+    history: History,
+    replay: Replay,
+    expected: Catalog,
+    live: Catalog,
 ) -> Rules:
-    """Return the project's rules for the database `own`, whose schema is `live`.
+    """Return the project's rules for a database whose schema is `live`.
 
     Texts that the server prints in two ways count as the same, as found by parsing
-    them in the scratch database that `expected` was built in; so does a function with
-    the body that it was adopted with.
+    them in the scratch database that built `expected`; so does a function with the
+    body that it was adopted with.
     """
-    rules = Rules(ignore=build_ignore(context, MigrationLoader(None)))
+    rules = Rules(ignore=build_ignore(context, history.loader))
     found = rules.compare(expected, live)
     if not found.differences:
         return rules
-    with open_session(own, purpose="rules") as session:
-        adopted = fetch_adopted_catalogs(session) if ledger_exists(session) else []
-    accepted = find_adopted_bodies(found, live, adopted)
-    with open_session(scratch, purpose="normalise") as session:
+    with open_session(replay.own, purpose="rules") as session:
+        accepted = find_accepted(session, found, live)
+    with open_session(replay.target, purpose="normalise") as session:
         left = drop_equal_expressions(found, expected, live, session).differences
     accepted += [each for each in found.differences if each not in left]
     return rules.accept(accepted, expected, live)
+
+
+def find_accepted(
+    connection: Connection, found: Comparison, live: Catalog
+) -> list[Difference]:
+    """Return the differences that the ledger's adoptions have accepted."""
+    if not ledger_exists(connection):
+        return []
+    return find_adopted_bodies(found, live, fetch_adopted_catalogs(connection))
 
 
 def build_expectation(context: Context, history: History, live: Catalog) -> Expectation:
@@ -83,11 +93,10 @@ def build_expectation(context: Context, history: History, live: Catalog) -> Expe
     context.progress(
         f"building the schema of {len(history.plan)} migrations in a scratch database"
     )
-    own = context.target
     with open_replay(context) as replay:
         replay.apply(history.applied_plan)
         applied = replay.fetch_catalog()
-        rules = learn_rules(context, own, applied, live, replay.target)
+        rules = learn_rules(context, history, replay, applied, live)
         stages = {get_id(each): _build_stages(replay, each) for each in history.pending}
     return Expectation(applied=applied, stages=stages, rules=rules)
 

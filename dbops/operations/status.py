@@ -17,8 +17,7 @@ from dbops.postgres.deploy_lock import fetch_holder
 from dbops.postgres.ledger import (
     DeploymentRow,
     fetch_last_deployment,
-    fetch_steps,
-    ledger_exists,
+    fetch_stuck_migrations,
 )
 from dbops.postgres.session import Connection
 
@@ -94,7 +93,7 @@ def read_status(context: Context) -> StatusReport:
     connection = context.connect()
     existing = find_existing_tables(context, history)
     holder = fetch_holder(connection)
-    last = fetch_last_deployment(connection) if ledger_exists(connection) else None
+    last = fetch_last_deployment(connection)
     failed = _find_failed(connection, history, last) if last and not holder else ()
     cut_off = last is not None and last.state == "running" and not holder
     schema = Schema.NOT_COMPARED
@@ -148,11 +147,7 @@ def _find_failed(
 ) -> tuple[MigrationId, ...]:
     if last.state not in ("running", "needs_repair"):
         return ()
-    stuck = {
-        step.migration_id
-        for step in fetch_steps(connection, last.id)
-        if step.operation is None and step.state != "done"
-    }
+    stuck = fetch_stuck_migrations(connection, last.id)
     return tuple(
         sorted(
             each

@@ -91,7 +91,9 @@ def fetch_digests(connection: Connection) -> list[DigestRow]:
 
 
 def fetch_last_deployment(connection: Connection) -> DeploymentRow | None:
-    """Return the newest deployment, finished or not."""
+    """Return the newest deployment, finished or not; None without a ledger, too."""
+    if not ledger_exists(connection):
+        return None
     with connection.cursor(row_factory=class_row(DeploymentRow)) as cursor:
         return cursor.execute(load("ledger_last_deployment")).fetchone()
 
@@ -102,6 +104,17 @@ def fetch_steps(connection: Connection, deployment: UUID) -> list[StepRow]:
         return cursor.execute(
             load("ledger_steps"), {"deployment": deployment}
         ).fetchall()
+
+
+def fetch_stuck_migrations(
+    connection: Connection, deployment: UUID
+) -> set[MigrationId]:
+    """Return the migrations of a deployment whose step did not end well."""
+    return {
+        step.migration_id
+        for step in fetch_steps(connection, deployment)
+        if step.operation is None and step.state != "done"
+    }
 
 
 def fetch_last_application(

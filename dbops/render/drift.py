@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from dbops.core.culprit import JournalEntry
-from dbops.core.words import count_of
+from dbops.core.words import count_of, shorten
 from dbops.operations.drift import Drift, DriftReport
 from dbops.operations.journal import JournalAction, JournalReport
 from dbops.render.text import build_facts, build_verdict
@@ -70,8 +70,7 @@ def _tell(difference: Drift) -> Text:
 
 def _tell_culprit(entry: JournalEntry) -> str:
     who = f"{entry.role} ({entry.application_name or 'no name'}, {entry.client})"
-    line = " ".join(entry.statement.split())
-    short = line if len(line) <= LONGEST_SQL else f"{line[: LONGEST_SQL - 1]}…"
+    short = shorten(entry.statement, LONGEST_SQL)
     when = entry.at.astimezone(UTC)
     return f"by {who}, {when:%Y-%m-%d %H:%M:%S} UTC: {short or entry.command}"
 

@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
-from dbops.core.catalog import Catalog, ObjectKind, SchemaObject
+from dbops.core.catalog import Catalog, Key, ObjectKind, SchemaObject
 from dbops.core.compare import Difference, DifferenceKind
 from dbops.core.generated_names import (
-    Key,
     give_names,
     pair_generated_names,
     pair_identity_sequences,

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from dbops.core.catalog import ObjectKind, SchemaObject
+from dbops.core.catalog import RELATIONS, Key, ObjectKind, SchemaObject
 from dbops.core.compare import Difference, DifferenceKind
-from dbops.core.generated_names import Key, Objects
+from dbops.core.generated_names import Objects
 from dbops.core.repair.columns import is_retyped, must_be_added_again, read_column
 from dbops.core.repair.parts import STARTS, change_part, read_part
 from dbops.core.repair.routines import is_parsed, is_replaceable
@@ -16,7 +16,6 @@ from dbops.core.repair.tables import list_parents
 from dbops.core.repair.text import mask_text, mentions, name_last, name_whole
 from dbops.core.repair.types import has_new_labels_alone
 
-RELATIONS = (ObjectKind.TABLE, ObjectKind.VIEW)
 TYPES = (ObjectKind.ENUM, ObjectKind.DOMAIN, ObjectKind.TYPE)
 MOVABLE = frozenset({*STARTS, ObjectKind.FUNCTION})
 """Kinds that are dropped and made again without any loss."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from django.core.management.base import CommandParser
 from rich.console import RenderableType
 
-from dbops.core.repair import build_repair
 from dbops.management.base import DbopsCommand
 from dbops.operations.context import Context
 from dbops.operations.drift import DriftOptions, DriftReport, find_drift
@@ -57,16 +55,14 @@ class Command(DbopsCommand):
         """Compare, or look after the journal."""
         if options["journal"]:
             return set_up_journal(context, JournalAction(options["journal"]))
-        found = find_drift(
+        return find_drift(
             context,
             DriftOptions(
-                use_cache=options["use_cache"], lock_wait_s=options["lock_wait"]
+                use_cache=options["use_cache"],
+                sql=options["sql"],
+                lock_wait_s=options["lock_wait"],
             ),
         )
-        if not options["sql"]:
-            return found.report
-        repair = build_repair(found.expected, found.live, found.comparison.differences)
-        return replace(found.report, sql=repair.script)
 
     def render(self, report: DriftReport | JournalReport) -> RenderableType:
         """Return facts, differences and verdict."""

@@ -8,7 +8,11 @@ from django.core.management.base import CommandParser
 from rich.console import RenderableType
 
 from dbops.errors import UsageError
-from dbops.management.base import DbopsCommand, add_change_options
+from dbops.management.base import (
+    DbopsCommand,
+    add_change_options,
+    add_migration_arguments,
+)
 from dbops.operations.context import Context
 from dbops.operations.deploy_report import CutOff
 from dbops.operations.resolve import resolve
@@ -36,10 +40,7 @@ class Command(DbopsCommand):
 
     def add_options(self, parser: CommandParser) -> None:
         """Declare the migration, and what to do about it."""
-        parser.add_argument("app_label", metavar="APP", help="label of the app")
-        parser.add_argument(
-            "migration", metavar="NAME", help="the migration (or its beginning)"
-        )
+        add_migration_arguments(parser, name_help="the migration (or its beginning)")
         for action, text in FLAGS.items():
             parser.add_argument(
                 f"--{action.replace('_', '-')}",

@@ -7,7 +7,11 @@ from typing import Any
 from django.core.management.base import CommandParser
 from rich.console import RenderableType
 
-from dbops.management.base import DbopsCommand, add_change_options
+from dbops.management.base import (
+    DbopsCommand,
+    add_change_options,
+    add_migration_arguments,
+)
 from dbops.operations.context import Context
 from dbops.operations.rollback import roll_back
 from dbops.operations.rollback_plan import RollbackReport
@@ -27,11 +31,8 @@ class Command(DbopsCommand):
 
     def add_options(self, parser: CommandParser) -> None:
         """Declare the migration to go back to."""
-        parser.add_argument("app_label", metavar="APP", help="label of the app")
-        parser.add_argument(
-            "migration",
-            metavar="NAME",
-            help='migration to go back to (or its beginning), or "zero"',
+        add_migration_arguments(
+            parser, name_help='migration to go back to (or its beginning), or "zero"'
         )
         add_change_options(parser)
 
