@@ -71,6 +71,20 @@ class Difference:
         """
         return f"{self.object} {self.name}: {self._tell()}"
 
+    def swap(self) -> Difference:
+        """Return the same, seen from the other side."""
+        kind = {
+            DifferenceKind.MISSING: DifferenceKind.EXTRA,
+            DifferenceKind.EXTRA: DifferenceKind.MISSING,
+        }.get(self.kind, self.kind)
+        return Difference(
+            kind=kind,
+            object=self.object,
+            name=self.name,
+            expected=self.actual,
+            actual=self.expected,
+        )
+
     def _tell(self) -> str:
         # The bare word "table" says nothing that the line does not say already.
         expected, actual = (

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from dbops.core.catalog import Catalog
 from dbops.core.compare import Difference, DifferenceKind, Note
 from dbops.core.culprit import JournalEntry, find_culprit
 from dbops.core.migration import MigrationId
 from dbops.core.origins import Origins
-from dbops.core.repair import build_repair
+from dbops.core.repair import build_repair, comment_out
 from dbops.core.statement import mask_secrets
 from dbops.operations.context import Context
-from dbops.operations.expected import measure
+from dbops.operations.expected import Measured, measure
 from dbops.operations.guard import require_adopted
-from dbops.operations.history import get_id, read_history
+from dbops.operations.history import History, get_id, read_history
+from dbops.operations.repair_proof import play_there_and_back
 from dbops.operations.schema import fetch_live_catalog
 from dbops.postgres.ddl_journal import fetch_entries
 from dbops.postgres.deploy_lock import open_deploy_lock
@@ -70,17 +72,25 @@ class DriftOptions:
     lock_wait_s: float = 30.0
 
 
-def find_drift(context: Context, options: DriftOptions) -> DriftReport:
-    """Compare the live schema with what the applied migrations build.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What is there, and how it stands to what the applied migrations build."""
 
-    Changes nothing in the database. A deployment that runs is waited for: its middle
-    is no drift.
+    history: History
+    live: Catalog
+    measured: Measured
+    unfinished: str
 
-    Raises:
-        Refused: the database was not adopted, or the role may not create the scratch
-            database that the migrations are replayed in.
-        Busy: a deployment went on for all of the time to wait.
-        ServerFailed: a migration fails even on an empty database.
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        """What is not as the migrations build it."""
+        return self.measured.comparison.differences
+
+
+def look(context: Context, options: DriftOptions) -> Look:
+    """Read the live schema while no deployment runs, and compare it.
+
+    Raises: as `find_drift`.
     """
     with open_deploy_lock(
         context.target,
@@ -94,26 +104,63 @@ def find_drift(context: Context, options: DriftOptions) -> DriftReport:
         unfinished = _find_unfinished(context)
     require_adopted(context, history)
     measured = measure(context, history, live, use_cache=options.use_cache)
+    return Look(history=history, live=live, measured=measured, unfinished=unfinished)
+
+
+def find_drift(context: Context, options: DriftOptions) -> DriftReport:
+    """Compare the live schema with what the applied migrations build.
+
+    Changes nothing in the database. A deployment that runs is waited for: its middle
+    is no drift.
+
+    Raises:
+        Refused: the database was not adopted, or the role may not create the scratch
+            database that the migrations are replayed in.
+        Busy: a deployment went on for all of the time to wait.
+        ServerFailed: a migration fails even on an empty database.
+    """
+    found = look(context, options)
+    measured, history = found.measured, found.history
     connection = context.connect()
-    found = measured.comparison.differences
-    entries = fetch_entries(connection) if found else []
-    repair = build_repair(measured.expected, live, found) if options.sql else None
+    entries = fetch_entries(connection) if found.differences else []
     return DriftReport(
         differences=tuple(
-            build_drift(each, measured.origins, entries) for each in found
+            build_drift(each, measured.origins, entries) for each in found.differences
         ),
         notes=measured.comparison.notes,
         left_out=measured.comparison.left_out,
-        objects=len(live.objects),
+        objects=len(found.live.objects),
         applied=len(history.applied),
         pending=tuple(map(get_id, history.pending)),
         unknown=history.unknown,
-        unfinished=unfinished,
+        unfinished=found.unfinished,
         place=context.target.place,
         server=f"PostgreSQL {connection.info.parameter_status('server_version')}",
         from_cache=measured.from_cache,
-        sql=repair.script if repair else None,
+        sql=_write_sql(context, found) if options.sql else None,
     )
+
+
+def _write_sql(context: Context, found: Look) -> str:
+    """Return the SQL that puts the database back, and what came of playing it."""
+    expected = found.measured.expected
+    back = build_repair(expected, found.live, found.differences)
+    if not back.statements:
+        return back.script
+    there = build_repair(
+        found.live, expected, [each.swap() for each in found.differences]
+    )
+    proof = play_there_and_back(
+        context,
+        found.history,
+        found.live,
+        there=there.statements,
+        back=back.statements,
+        left=there.by_hand,
+    )
+    outcome = proof.back or "gives what the migrations build"
+    head = "NOT PROVEN" if proof.back else "played on a scratch database"
+    return comment_out(f"{head}: {outcome}") + back.script
 
 
 def build_drift(

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from dbops.core.culprit import JournalEntry
 from dbops.core.words import count_of, shorten
+from dbops.operations.adopt_drift import FollowReport
 from dbops.operations.drift import Drift, DriftReport
 from dbops.operations.journal import JournalAction, JournalReport
 from dbops.render.text import build_facts, build_verdict
@@ -85,11 +86,40 @@ def _build_verdict(report: DriftReport) -> RenderableType:
     elif report.unknown:
         hint = "run it from the release that has the unknown migrations"
     else:
-        hint = "manage.py dbops_drift --sql shows how to put the database back"
+        hint = (
+            "manage.py dbops_drift --sql to put the database back, or --adopt for a "
+            "migration that follows it"
+        )
     return build_verdict(
         f"Drift: {count_of(len(report.differences), 'difference')}",
         good=False,
         hint=hint,
+    )
+
+
+def render_follow(report: FollowReport) -> RenderableType:
+    """Return the files, what is left to a person, and the next command."""
+    if report.migration is None:
+        return build_verdict("No drift: there is nothing to follow", good=True)
+    back = f"none: {report.irreversible}" if report.irreversible else ""
+    app, name = report.migration.app, report.migration.name
+    return Group(
+        build_facts(
+            [
+                ("Database", report.place),
+                ("Written", "\n".join(report.files)),
+                ("Way back", back),
+                ("Edit", "\n".join(f"{e.model}: {e.text}" for e in report.edits)),
+                ("Unsaid", "\n".join(report.unsaid)),
+                ("Left", "\n".join(map(str, report.left))),
+            ]
+        ),
+        build_verdict(
+            f"{report.migration} follows the database, as played on a scratch database",
+            good=True,
+            hint=("edit the models, then " if report.edits else "")
+            + f"manage.py dbops_resolve {app} {name} --applied",
+        ),
     )
 
 

@@ -98,7 +98,8 @@ def test_says_it_in_words(lab: Lab) -> None:
     assert f"  last touched by {lab.app}.0002_add_thing_note" in lines
     assert lines[-2:] == [
         "Drift: 1 difference",
-        "Next: manage.py dbops_drift --sql shows how to put the database back",
+        "Next: manage.py dbops_drift --sql to put the database back, or --adopt for a "
+        "migration that follows it",
     ]
 
 

@@ -86,10 +86,9 @@ class Repair:
     @property
     def script(self) -> str:
         """All of it as one readable SQL file."""
-        comments = [f"-- by hand: {each}" for each in self.by_hand]
-        comments += [f"-- loses: {each}" for each in self.loses]
-        lines = [line for each in comments for line in _comment_out(each)]
-        return "".join(f"{line}\n" for line in lines) + "".join(
+        comments = [f"by hand: {each}" for each in self.by_hand]
+        comments += [f"loses: {each}" for each in self.loses]
+        return "".join(map(comment_out, comments)) + "".join(
             f"{each};\n" for each in self.statements
         )
 
@@ -125,9 +124,16 @@ def build_repair(
     )
 
 
-def _comment_out(text: str) -> Iterator[str]:
-    for number, line in enumerate(text.splitlines()):
-        yield f"--   {line}" if number else line
+def comment_out(text: str) -> str:
+    r"""Return the text as a comment of SQL, lines after the first set in.
+
+    >>> comment_out("by hand:\nview v")
+    '-- by hand:\n--   view v\n'
+    """
+    lines = text.splitlines()
+    return "".join(
+        f"--{'   ' if number else ' '}{line}\n" for number, line in enumerate(lines)
+    )
 
 
 def _tell_failed(

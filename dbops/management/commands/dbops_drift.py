@@ -8,10 +8,11 @@ from django.core.management.base import CommandParser
 from rich.console import RenderableType
 
 from dbops.management.base import DbopsCommand
+from dbops.operations.adopt_drift import FollowReport, follow_drift
 from dbops.operations.context import Context
 from dbops.operations.drift import DriftOptions, DriftReport, find_drift
 from dbops.operations.journal import JournalAction, JournalReport, set_up_journal
-from dbops.render.drift import render_drift, render_journal
+from dbops.render.drift import render_drift, render_follow, render_journal
 
 
 class Command(DbopsCommand):
@@ -24,12 +25,22 @@ class Command(DbopsCommand):
 
     def add_options(self, parser: CommandParser) -> None:
         """Declare what may be chosen."""
-        parser.add_argument(
+        action = parser.add_mutually_exclusive_group()
+        action.add_argument(
             "--sql",
             action="store_true",
-            help="write the SQL that would put the database back; nothing is run",
+            help="write the SQL that would put the database back; it is only played on "
+            "a scratch database",
         )
-        parser.add_argument(
+        action.add_argument(
+            "--adopt",
+            nargs="?",
+            const="",
+            metavar="APP",
+            help="write a migration that makes the project follow the database; APP "
+            "where it could be that of several apps",
+        )
+        action.add_argument(
             "--journal",
             choices=["install", "remove", "sql"],
             help="have the server note who runs DDL, by an event trigger; stop that; "
@@ -51,21 +62,27 @@ class Command(DbopsCommand):
 
     def operate(
         self, context: Context, options: dict[str, Any]
-    ) -> DriftReport | JournalReport:
-        """Compare, or look after the journal."""
+    ) -> DriftReport | FollowReport | JournalReport:
+        """Compare, write a migration, or look after the journal."""
         if options["journal"]:
             return set_up_journal(context, JournalAction(options["journal"]))
-        return find_drift(
-            context,
-            DriftOptions(
-                use_cache=options["use_cache"],
-                sql=options["sql"],
-                lock_wait_s=options["lock_wait"],
-            ),
+        chosen = DriftOptions(
+            use_cache=options["use_cache"],
+            sql=options["sql"],
+            lock_wait_s=options["lock_wait"],
         )
+        if options["adopt"] is not None:
+            return follow_drift(context, chosen, options["adopt"] or None)
+        return find_drift(context, chosen)
 
-    def render(self, report: DriftReport | JournalReport) -> RenderableType:
+    def render(
+        self, report: DriftReport | FollowReport | JournalReport
+    ) -> RenderableType:
         """Return facts, differences and verdict."""
-        if isinstance(report, JournalReport):
-            return render_journal(report)
-        return render_drift(report)
+        match report:
+            case DriftReport():
+                return render_drift(report)
+            case FollowReport():
+                return render_follow(report)
+            case JournalReport():
+                return render_journal(report)
