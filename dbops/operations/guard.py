@@ -7,6 +7,7 @@ from dataclasses import replace
 from django.db.migrations import Migration
 
 from dbops.core.catalog import Catalog
+from dbops.core.compare import Difference
 from dbops.core.journal import Journal
 from dbops.core.words import count_of
 from dbops.errors import NeedsRepair, Refused
@@ -19,11 +20,11 @@ from dbops.operations.deploy_report import (
     DeployReport,
     DeployState,
 )
+from dbops.operations.expected import measure
 from dbops.operations.history import History, get_id
 from dbops.operations.schema import (
     Expectation,
     Position,
-    build_expectation,
     fetch_live_catalog,
     find_position,
 )
@@ -48,8 +49,9 @@ def finish_up_to_date(
         and last.fingerprint_after == live.fingerprint
     )
     if not proven and not options.allow_drift:
-        expectation = build_expectation(context, history, live)
-        require_known_schema(context, history, expectation, live, options)
+        found = measure(context, history, live).comparison.differences
+        if found:
+            raise _build_drifted(context, found)
     return DeployReport(state=DeployState.UP_TO_DATE)
 
 
@@ -109,12 +111,15 @@ def require_known_schema(
         return _decide(first, position, position.unsure, options)
     if position.is_known or options.allow_drift:
         return position
-    differences = position.comparison.differences
-    raise Refused(
+    raise _build_drifted(context, position.comparison.differences)
+
+
+def _build_drifted(context: Context, differences: tuple[Difference, ...]) -> Refused:
+    return Refused(
         f'the schema of database "{context.target.database}" is not what its '
         f"migrations build: {count_of(len(differences), 'difference')}",
-        hint="put the schema right, or name what belongs to somebody else in "
-        'DBOPS["IGNORE"], or accept it with --allow-drift',
+        hint="manage.py dbops_drift --sql to put it back, or --adopt for a migration "
+        'that follows it; DBOPS["IGNORE"] for what is of others; or --allow-drift',
         report=DeployReport(state=DeployState.FAILED, differences=differences),
     )
 
