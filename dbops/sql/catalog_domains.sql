@@ -28,7 +28,8 @@ SELECT
                 pg_catalog.concat_ws(' ', 'constraint',
                     pg_catalog.quote_ident(k.conname),
                     pg_catalog.pg_get_constraintdef(k.oid),
-                    'comment ' || pg_catalog.quote_literal(kd.description)
+                    -- In parentheses, to be told from the domain's own.
+                    '(comment ' || pg_catalog.quote_literal(kd.description) || ')'
                 ), ' ' ORDER BY k.conname)
             FROM pg_catalog.pg_constraint AS k
             LEFT JOIN pg_catalog.pg_description AS kd

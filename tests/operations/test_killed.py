@@ -77,6 +77,10 @@ def build_rollback(lab: Lab) -> tuple[str, ...]:
     return ("dbops_rollback", lab.app, "0001", "--yes", "--json")
 
 
+def build_finish(lab: Lab) -> tuple[str, ...]:
+    return ("dbops_resolve", lab.app, "0002", "--finish", "--yes", "--json")
+
+
 @pytest.fixture
 def lab(tmp_path: Path, django_db_blocker: Any) -> Iterator[Lab]:
     """Two tables, deployed, with a row in each."""
@@ -307,6 +311,12 @@ class Place:
     message: str = "interrupted"
 
 
+def half_do_indexes(lab: Lab) -> None:
+    """Leave what a run of somebody else, cut off, has made of the migration."""
+    write_indexes(lab)
+    lab.execute(f"CREATE INDEX thing_name ON {lab.app}_thing (name)")
+
+
 def nothing(_lab: Lab) -> None:
     pass
 
@@ -388,6 +398,20 @@ PLACES = {
         code=9,
         message="0003_index_color",
     ),
+    "resolve": Place(
+        prepare=half_do_indexes,
+        reach=lambda lab: reach_lock(
+            lab,
+            "resolve",
+            "INSERT INTO {app}_other (name) VALUES ('b')",
+            *build_finish(lab),
+        ),
+        command="dbops_resolve",
+        failed=("0002_index_names",),
+        told=("dropping other_name, left INVALID",),
+        code=9,
+        message="0002_index_names",
+    ),
     "baseline": Place(
         prepare=forget_history,
         reach=reach_baseline,
@@ -401,6 +425,8 @@ def build_command(lab: Lab, place: Place) -> tuple[str, ...]:
     match place.command:
         case "dbops_rollback":
             return build_rollback(lab)
+        case "dbops_resolve":
+            return build_finish(lab)
         case "dbops_baseline":
             return ("dbops_baseline", "--yes", "--json")
         case _ if place.reach is reach_backup:
@@ -499,7 +525,7 @@ def test_after_a_kill_the_next_run_explains_and_completes_it(
     assert outcome.code == 0, outcome.err
     for told in place.told:
         assert told in outcome.err
-    if place.command == "dbops_deploy":
+    if place.command in {"dbops_deploy", "dbops_resolve"}:
         assert lab.fetch_history() == lab.names
     else:
         assert lab.fetch_history() == ["0001_initial"]

@@ -24,6 +24,7 @@ DOMAIN = {
     "collate": "collate",
     "constraints": "constraint(?= )",
 }
+CHECK_COMMENT = re.compile(r" \(comment (E?'(?:[^']|'')*')\)$")
 RANGE = {
     "subtype": "range of",
     "subtype_opclass": "operator class",
@@ -42,7 +43,6 @@ def write_type(each: SchemaObject) -> Iterator[str]:
     if each.kind == ObjectKind.ENUM:
         yield f"CREATE TYPE {name} AS ENUM {text}"
     elif each.kind == ObjectKind.DOMAIN:
-        _refuse_comment(text, comment)
         yield from _write_domain(name, text)
     elif text.startswith("composite"):
         yield from _write_composite(name, text)
@@ -87,12 +87,6 @@ def change_comment(old: SchemaObject, new: SchemaObject, what: str) -> Iterator[
 def change_domain(old: SchemaObject, new: SchemaObject) -> Iterator[str]:
     """Yield the statements that change a domain in place."""
     name = name_whole(new.name)
-    (one, old_comment), (other, new_comment) = (
-        split_comment(each.definition) for each in (old, new)
-    )
-    if old_comment != new_comment:
-        _refuse_comment(one, old_comment)
-        _refuse_comment(other, new_comment)
     before, after = (
         split_clauses(split_comment(each.definition)[0], DOMAIN) for each in (old, new)
     )
@@ -138,12 +132,6 @@ def change_composite(old: SchemaObject, new: SchemaObject) -> Iterator[str]:
     yield from change_comment(old, new, f"TYPE {name}")
 
 
-def _refuse_comment(text: str, comment: str | None) -> None:
-    # After a constraint, the text does not say whose comment it is.
-    if comment and "constraints" in split_clauses(text, DOMAIN):
-        raise CannotWriteError
-
-
 def _write_domain(name: str, text: str) -> Iterator[str]:
     clauses = split_clauses(text, DOMAIN)
     words = f"CREATE DOMAIN {name} AS {name_type(clauses[''])}"
@@ -161,7 +149,9 @@ def _read_checks(clauses: dict[str, str]) -> dict[str, tuple[str, str | None]]:
     starts = [0, *(edge + len(" constraint ") for edge in edges)]
     checks = {}
     for begin, end in zip(starts, [*edges, len(text)], strict=True):
-        whole, comment = _split_any_comment(text[begin:end])
+        part = text[begin:end]
+        hit = CHECK_COMMENT.search(part)
+        whole, comment = (part[: hit.start()], hit[1]) if hit else (part, None)
         at = mask_text(whole).find(" ")
         if whole:
             checks[whole[:at]] = (whole[at + 1 :], comment)
