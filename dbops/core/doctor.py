@@ -1,10 +1,8 @@
-"""Judge what the doctor saw: facts in, findings with their cures out."""
+"""Judge what the doctor saw of disks, database and ledger: facts in, findings out."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterable, Iterator
-from urllib.parse import parse_qsl, urlsplit
+from collections.abc import Iterable, Iterator
 
 from dbops.core.describe import quote_text
 from dbops.core.doctor_facts import (
@@ -16,156 +14,20 @@ from dbops.core.doctor_facts import (
     InvalidIndex,
     LooseConstraint,
     OldExtension,
-    Pooling,
     PreparedTransaction,
     Replica,
-    Role,
-    Server,
     Transaction,
     VerifiedBackup,
 )
 from dbops.core.finding import Finding, Level
 from dbops.core.words import in_quotes
 
-NEWEST_TESTED_MAJOR = 18
 LONG_TRANSACTION_S = 5 * 60.0
 OLD_PREPARED_S = 5 * 60.0
 REPLICA_LAG_S = 60.0
 REPLICA_LAG_BYTES = 1_000_000_000
 RETAINED_WAL_BYTES = 1_000_000_000
 OLD_BACKUP_S = 24 * 3600.0
-
-_DRIVER = re.compile(r"(?:postgres(?:ql)?|psql|pgsql)\+([a-z0-9_]+)", re.IGNORECASE)
-_OPTION = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
-_ALLOWED_BESIDE_LIBPQ = frozenset({"ssl"})
-"""libpq reads `ssl=true` in a URL, for JDBC's sake."""
-
-# Greedy in front of a name: the message tells of the alias before the server's words.
-REFUSALS = (
-    (
-        r"does not support SSL",
-        "enable SSL on the server (ssl = on), or leave sslmode out of DATABASE_URL",
-    ),
-    (r"certificate", "check sslmode and sslrootcert in DATABASE_URL"),
-    (
-        r'.*\brole "(?P<name>.*?)" does not exist',
-        "CREATE ROLE {name} LOGIN, or name another user in DATABASE_URL",
-    ),
-    (
-        r'.*\bdatabase "(?P<name>.*?)" does not exist',
-        "CREATE DATABASE {name}, or name another one in DATABASE_URL",
-    ),
-    (r"no password supplied", "add the password to DATABASE_URL"),
-    (r"no pg_hba\.conf entry", "allow this client in the server's pg_hba.conf"),
-)
-
-
-def judge_refusal(message: str, fallback: str) -> Finding:
-    """Return the finding for a server that cannot be reached.
-
-    >>> judge_refusal('FATAL:  database "My app" does not exist', "").hint
-    'CREATE DATABASE "My app", or name another one in DATABASE_URL'
-    """
-    return Finding(
-        id="dbops.D001",
-        level=Level.ERROR,
-        message=message,
-        hint=_find_refusal_cure(message) or fallback,
-    )
-
-
-def _find_refusal_cure(message: str) -> str | None:
-    for pattern, cure in REFUSALS:
-        if found := re.search(pattern, message):
-            names = found.groupdict()
-            return cure.format(**{key: _quote(name) for key, name in names.items()})
-    return None
-
-
-def judge_role(role: Role, *, scratch_elsewhere: bool) -> Iterator[Finding]:
-    """Yield the rights that the role lacks.
-
-    `scratch_elsewhere`: scratch databases are made on another server.
-    """
-    if not role.may_create_databases and not scratch_elsewhere:
-        yield Finding(
-            id="dbops.D002",
-            level=Level.ERROR,
-            object=role.name,
-            message=f"role {in_quotes(role.name)} may not create databases: no "
-            "scratch database, no deployment",
-            hint=f"ALTER ROLE {role.name} CREATEDB",
-        )
-    if not role.may_read_statistics:
-        yield Finding(
-            id="dbops.D003",
-            level=Level.WARNING,
-            object=role.name,
-            message=f"role {in_quotes(role.name)} may not see other sessions: who "
-            "blocks a deployment stays unknown",
-            hint=f"GRANT pg_read_all_stats TO {role.name}",
-        )
-    if not role.may_signal_backends:
-        yield Finding(
-            id="dbops.D004",
-            level=Level.WARNING,
-            object=role.name,
-            message=f"role {in_quotes(role.name)} may not end other roles' sessions",
-            hint=f"GRANT pg_signal_backend TO {role.name}",
-        )
-
-
-def judge_pooling(pooling: Pooling) -> Iterator[Finding]:
-    """Yield a finding where one backend serves two sessions by turns."""
-    pids = {pooling.first_pid, pooling.again_pid}
-    if len(pids) > 1 or pooling.beside_pid in pids or pooling.mark_seen:
-        yield Finding(
-            id="dbops.D005",
-            level=Level.WARNING,
-            message="a pooler in transaction mode is in between: a setting of one "
-            "session is seen by others",
-            hint="name the server itself in DATABASE_URL for the dbops commands, or "
-            "set pool_mode = session",
-        )
-
-
-def find_foreign_parts(url: str, known: Collection[str]) -> tuple[str, ...]:
-    """Return what in a database URL is not libpq's: a driver, options' names.
-
-    `known` are libpq's keywords. Nothing of a URL that cannot be read for sure is
-    returned, since there may be a password in it.
-
-    >>> find_foreign_parts("postgresql+asyncpg://u:p@h/d?schema=a", {"sslmode"})
-    ('driver "asyncpg"', 'option "schema"')
-    """
-    try:
-        parts = urlsplit(url)
-        options = parse_qsl(parts.query, keep_blank_values=True)
-    except ValueError:
-        return ()
-    found = []
-    if driver := _DRIVER.fullmatch(parts.scheme):
-        found.append(f'driver "{driver[1]}"')
-    # An unquoted "?" in a password makes its rest look like options.
-    if "@" not in parts.query + parts.fragment:
-        allowed = {*known, *_ALLOWED_BESIDE_LIBPQ}
-        names = dict.fromkeys(name for name, _ in options if name not in allowed)
-        found += [f'option "{name}"' for name in names if _OPTION.fullmatch(name)]
-    return tuple(found)
-
-
-def judge_url(parts: Collection[str]) -> Iterator[Finding]:
-    """Yield a finding for the parts of DATABASE_URL that are not libpq's."""
-    if parts:
-        yield Finding(
-            id="dbops.D007",
-            level=Level.INFO,
-            object="DATABASE_URL",
-            message='"DATABASE_URL" is in another dialect: libpq does not know '
-            f"{', '.join(parts)}; dbops drops what reaches it, and whether the "
-            "settings understand it is theirs to say",
-            hint="if they do not: DATABASE_URL=postgres://USER:PASSWORD@HOST:PORT/NAME",
-        )
 
 
 def judge_storage_space(disk: Disk, database_size_bytes: int) -> Iterator[Finding]:
@@ -426,50 +288,6 @@ def judge_missing_ledger() -> Finding:
         message="there is no ledger yet: nothing is known of deployments and backups",
         hint="manage.py dbops_status",
     )
-
-
-def judge_old_server(message: str, hint: str) -> Finding:
-    """Return the finding for a server that dbops does not work with."""
-    return Finding(id="dbops.D027", level=Level.ERROR, message=message, hint=hint)
-
-
-def judge_version(server: Server) -> Iterator[Finding]:
-    """Yield a finding for a server newer than those of the tests."""
-    if server.major > NEWEST_TESTED_MAJOR:
-        yield Finding(
-            id="dbops.D028",
-            level=Level.INFO,
-            message=f"the server is PostgreSQL {server.version}, and dbops is not "
-            f"tested with one newer than {NEWEST_TESTED_MAJOR}",
-            hint="pip install --upgrade django-dbops",
-        )
-
-
-def judge_recovery(server: Server) -> Iterator[Finding]:
-    """Yield a finding for a standby."""
-    if server.in_recovery:
-        yield Finding(
-            id="dbops.D029",
-            level=Level.WARNING,
-            message="the server is a hot standby: nothing can be deployed here",
-            hint="name the primary in DATABASE_URL, or add "
-            "target_session_attrs=read-write to it",
-        )
-
-
-def judge_failed_look(what: str, why: str) -> Finding:
-    """Return the finding for a check that could not be done."""
-    return Finding(
-        id="dbops.D030",
-        level=Level.INFO,
-        object=what,
-        message=f"{what} could not be looked at: {why}",
-        hint="put right what it says, then: manage.py dbops_doctor",
-    )
-
-
-def _quote(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _size(size_bytes: int) -> str:

@@ -15,6 +15,9 @@ class Server:
     database_name: str
     """Quoted, for statements."""
     in_recovery: bool
+    read_only_source: str | None
+    """Where `default_transaction_read_only = on` comes from, as in
+    `pg_settings.source`; None where it is off."""
     database_size_bytes: int
     data_directory: str | None
     """None without the right to see it."""
@@ -33,6 +36,11 @@ class Role:
     may_create_databases: bool
     may_read_statistics: bool
     may_signal_backends: bool
+    search_path: str
+    schema: str | None
+    """Where its new tables go, quoted; None where no schema of the path exists."""
+    may_create_tables: bool
+    """In that schema."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

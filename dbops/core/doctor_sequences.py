@@ -72,7 +72,13 @@ def _judge_unread(sequence: Sequence, role: str) -> Finding:
 
 
 def _is_narrowed(sequence: Sequence) -> bool:
-    return sequence.column_bits is not None and sequence.column_bits < 64  # noqa: PLR2004
+    """Tell whether it is the column that ends first: a wider one would help."""
+    if sequence.column_bits is None or sequence.column_bits >= 64:  # noqa: PLR2004
+        return False
+    limit = 1 << (sequence.column_bits - 1)
+    if sequence.increment > 0:
+        return sequence.greatest >= limit - 1
+    return sequence.least <= -limit
 
 
 def _tell_range(sequence: Sequence) -> str:

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import psycopg
 from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
 from django.db import router
 from django.db.models import Field, Model
 
 from dbops.core import doctor as judge
+from dbops.core import doctor_access as access
 from dbops.core.doctor_facts import ChoiceField, Disk, Role, Server
 from dbops.core.doctor_sequences import judge_sequences
 from dbops.core.finding import Finding, Level, find_exit_code
@@ -71,7 +73,7 @@ def examine(context: Context) -> DoctorReport:
     target = examination.reach(context)
     server = examination.look_at_server(context, target) if target else None
     examination.run("client tools", lambda: _look_at_tools(context, target, server))
-    examination.run("DATABASE_URL", _look_at_url)
+    examination.run("DATABASE_URL", lambda: _look_at_url(context, target))
     examination.run("disk space", lambda: _look_at_storage(context, target, server))
     findings = sorted(
         dict.fromkeys(examination.findings),
@@ -100,17 +102,30 @@ class _Examination:
         try:
             self.findings += look()
         except (psycopg.Error, DbopsError, OSError, UnicodeError) as error:
-            self.findings.append(judge.judge_failed_look(name, tell_error(error)))
+            self.findings.append(access.judge_failed_look(name, tell_error(error)))
         self.checked.append(name)
 
     def reach(self, context: Context) -> Target | None:
         """Return the target; the embedded server starts for it, or does not."""
+        settings = f'DATABASES["{context.alias}"]'
         try:
-            return context.target
+            target = context.target
         except DbopsError as error:
-            self.checked.append("connection")
-            self.findings.append(judge.judge_refusal(error.message, error.hint or ""))
-            return None
+            told = access.judge_refusal(error.message, error.hint or "")
+        except ImproperlyConfigured as error:
+            told = access.judge_refusal(
+                str(error), f"check DATABASE_URL and {settings}"
+            )
+        else:
+            if "dbname" in target.parameters:
+                return target
+            told = access.judge_refusal(
+                f"{settings} names no database: dbops does not look it up in a service",
+                f'set {settings}["NAME"]; the service may tell the rest',
+            )
+        self.checked.append("connection")
+        self.findings.append(told)
+        return None
 
     def look_at_server(self, context: Context, target: Target) -> Server | None:
         """Do the checks that need a session, and say which server it is."""
@@ -129,12 +144,12 @@ class _Examination:
                 self._look_at(patient)
                 return server
         except ServerFailed as error:
-            message, hint = scrub(error.message, target), error.hint or ""
+            message, hint = _scrub(error.message, target), error.hint or ""
             if ask.is_refusal(error):
-                self.findings.append(judge.judge_refusal(message, hint))
+                self.findings.append(access.judge_refusal(message, hint))
             else:
                 self.checked.append("server version")
-                self.findings.append(judge.judge_old_server(message, hint))
+                self.findings.append(access.judge_old_server(message, hint))
         except psycopg.Error as error:
             self._tell_lost(target, error)
         return None
@@ -152,12 +167,22 @@ class _Examination:
 
     def _tell_lost(self, target: Target, error: Exception) -> None:
         self.findings.append(
-            judge.judge_refusal(
+            access.judge_refusal(
                 f'database "{target.alias}" ({target.place}) does not answer: '
-                f"{scrub(tell_error(error), target)}",
+                f"{_scrub(tell_error(error), target)}",
                 "manage.py dbops_doctor",
             )
         )
+
+
+def _scrub(text: str, target: Target) -> str:
+    """Return the text without the password, unless the address tells it anyway.
+
+    With `app:app@host/app` in DATABASE_URL nothing would be left to read.
+    """
+    shown = f"{target.place} {target.parameters.get('user', '')}"
+    password = target.parameters.get("password")
+    return text if password and password in shown else scrub(text, target)
 
 
 def _look(check: Check, patient: Patient) -> list[Finding]:
@@ -166,17 +191,18 @@ def _look(check: Check, patient: Patient) -> list[Finding]:
 
 
 def _look_at_pooler(patient: Patient) -> Iterable[Finding]:
-    return judge.judge_pooling(ask.look_for_pooler(patient.session, patient.target))
+    return access.judge_pooling(ask.look_for_pooler(patient.session, patient.target))
 
 
 def _look_at_tools(
     context: Context, target: Target | None, server: Server | None
 ) -> Iterator[Finding]:
+    wished = context.settings.pg_bin
     try:
-        find_tools(
+        found = find_tools(
             target or Target(alias=context.alias, parameters={}),
             least_major=server.major if server else 0,
-            pg_bin=context.settings.pg_bin,
+            pg_bin=wished,
         )
     except DbopsError as error:
         yield Finding(
@@ -185,11 +211,20 @@ def _look_at_tools(
             message=error.message,
             hint=error.hint or "",
         )
+        return
+    if wished and found.directory != Path(wished).expanduser():
+        yield access.judge_passed_over(wished, taken=str(found))
 
 
-def _look_at_url() -> Iterable[Finding]:
+def _look_at_url(context: Context, target: Target | None) -> Iterator[Finding]:
+    """Look at what psycopg is given, and at what the settings made it from."""
+    given = context.connection.get_connection_params() if target else {}
+    unknown = ask.find_unknown_parameters(given)
+    yield from access.judge_parameters(unknown, alias=context.alias)
     url = os.environ.get("DATABASE_URL", "")
-    return judge.judge_url(judge.find_foreign_parts(url, ask.get_libpq_keywords()))
+    foreign = access.find_foreign_parts(url, ask.get_libpq_keywords())
+    kept = {access.tell_option(name) for name in unknown}
+    yield from access.judge_url([part for part in foreign if part not in kept])
 
 
 def _look_at_storage(
@@ -221,7 +256,7 @@ def _measure(directory: Path, *, name: Path) -> Disk:
 
 def _look_at_rights(patient: Patient) -> Iterable[Finding]:
     elsewhere = bool(patient.context.settings.scratch_url)
-    return judge.judge_role(patient.role, scratch_elsewhere=elsewhere)
+    return access.judge_role(patient.role, scratch_elsewhere=elsewhere)
 
 
 def _look_at_server_disk(patient: Patient) -> Iterator[Finding]:
@@ -295,8 +330,8 @@ def _look_at_backups(patient: Patient) -> Iterable[Finding]:
 
 
 SERVER_CHECKS: dict[str, Check] = {
-    "server version": lambda it: judge.judge_version(it.server),
-    "recovery": lambda it: judge.judge_recovery(it.server),
+    "server version": lambda it: access.judge_version(it.server),
+    "recovery": lambda it: access.judge_recovery(it.server, it.role.name),
     "rights": _look_at_rights,
     "server's disk": _look_at_server_disk,
     "transactions": _look_at_transactions,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from inspect import signature
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TypeVar
@@ -49,6 +50,12 @@ def is_refusal(error: BaseException) -> bool:
 def get_libpq_keywords() -> frozenset[str]:
     """Return the names of libpq's connection parameters."""
     return frozenset(option.keyword.decode() for option in pq.Conninfo.get_defaults())
+
+
+def find_unknown_parameters(names: Iterable[str]) -> tuple[str, ...]:
+    """Return those that neither psycopg.connect nor libpq takes."""
+    known = get_libpq_keywords() | signature(psycopg.connect).parameters.keys()
+    return tuple(name for name in names if name not in known)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The doctor's judgement, on facts that are laborious to make on a server."""
+"""The corners of the doctor's judgement; `tests/operations` makes each finding."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from dbops.core import doctor
-from dbops.core.doctor import (
+from dbops.core import doctor, doctor_access
+from dbops.core.doctor import judge_enums, judge_replicas
+from dbops.core.doctor_access import (
     find_foreign_parts,
-    judge_enums,
     judge_refusal,
-    judge_replicas,
     judge_version,
 )
 from dbops.core.doctor_facts import (
@@ -46,6 +45,7 @@ SERVER = Server(
     database="app",
     database_name="app",
     in_recovery=False,
+    read_only_source=None,
     database_size_bytes=1,
     data_directory=None,
 )
@@ -53,6 +53,7 @@ SERVER = Server(
 
 def test_docstrings_are_true() -> None:
     assert doctest.testmod(doctor).failed == 0
+    assert doctest.testmod(doctor_access).failed == 0
 
 
 @pytest.mark.parametrize(
@@ -153,6 +154,7 @@ def test_gives_a_cure_that_fits_the_sequence() -> None:
         last,
         replace(last, column_identity=True),
         replace(last, column_bits=None, greatest=2**31 - 1),
+        replace(last, greatest=5000, last_value=5000),
         replace(last, column_bits=64, last_value=2**63 - 1),
     ]
 
@@ -162,6 +164,7 @@ def test_gives_a_cure_that_fits_the_sequence() -> None:
     assert cures == [
         f"{widen}, and ALTER SEQUENCE public.a_id_seq AS bigint",
         widen,
+        "ALTER SEQUENCE public.a_id_seq AS bigint NO MAXVALUE",
         "ALTER SEQUENCE public.a_id_seq AS bigint NO MAXVALUE",
         "ALTER SEQUENCE public.a_id_seq RESTART, where the values are free",
     ]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,20 +26,16 @@ from dbops.core import doctor as judge
 from dbops.core.finding import Finding, Level
 from dbops.core.target import Target
 from dbops.operations import doctor as operation
-from dbops.operations.doctor import DoctorReport, examine, find_choice_fields
-from dbops.postgres.scratch import drop_database
+from dbops.operations.doctor import DoctorReport, find_choice_fields
 from dbops.render.doctor import render_doctor
 from dbops.render.text import render_text
-from tests.databases import (
-    connect,
-    find_server,
-    require_superuser,
-    temporary_database,
-)
-from tests.lab import Lab, open_lab
-from tests.operations.conftest import wait_until
-from tests.processes import build_url, run_manage
+from tests.checkups import find_all, find_one, look_at, only
+from tests.clusters import list_programs
+from tests.databases import connect, find_server, temporary_database
+from tests.lab import THING, Lab, open_lab
+from tests.processes import CHECKOUT, build_url, run_manage, start_in_lab, wait_until
 
+ID = re.compile(r"\bD0\d\d\b")
 PGBOUNCER = shutil.which("pgbouncer", path="/usr/sbin:/usr/bin:/usr/local/bin")
 
 
@@ -53,22 +50,21 @@ def look(lab: Lab) -> Callable[[str], list[Finding]]:
     """Examine the lab's database, and return the findings with this id."""
 
     def look(number: str) -> list[Finding]:
-        findings = look_at(lab).findings
-        return [each for each in findings if each.id == f"dbops.{number}"]
+        return find_all(lab, number)
 
     return look
 
 
-def look_at(lab: Lab, **parameters: str) -> DoctorReport:
-    changed = {**lab.target.parameters, **parameters}
-    given = replace(lab, target=replace(lab.target, parameters=changed))
-    with given.open() as context:
-        return examine(context)
+def find_ids(*patterns: str) -> set[str]:
+    files = [path for pattern in patterns for path in CHECKOUT.glob(pattern)]
+    return {each for path in files for each in ID.findall(path.read_text())}
 
 
-def only(findings: list[Finding]) -> Finding:
-    (found,) = findings
-    return found
+def test_each_finding_is_documented_and_made_on_a_server() -> None:
+    known = find_ids("dbops/core/doctor*.py", "dbops/operations/doctor.py")
+
+    assert known == find_ids("docs/how-to/find-trouble-early.md")
+    assert known == find_ids("tests/operations/test_doctor*.py")
 
 
 # What needs no server
@@ -118,51 +114,6 @@ def test_tells_of_a_role_that_does_not_exist(lab: Lab) -> None:
     assert role in finding.message or "password" in finding.message
 
 
-def test_tells_that_the_server_speaks_no_tls(lab: Lab) -> None:
-    with start_server_without_tls() as port:
-        report = look_at(
-            lab, host="127.0.0.1", port=str(port), sslmode="require", password="s3cret"
-        )
-
-    finding = only([each for each in report.findings if each.id == "dbops.D001"])
-    assert "SSL" in finding.message
-    assert finding.hint.startswith("enable SSL on the server")
-
-
-@contextmanager
-def start_server_without_tls() -> Iterator[int]:
-    """Answer a request for TLS as a server without it does: N."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def answer() -> None:
-            with suppress(OSError):
-                session, _ = listener.accept()
-                with session:
-                    session.recv(8)
-                    session.sendall(b"N")
-                    session.recv(1)
-
-        thread = threading.Thread(target=answer)
-        thread.start()
-        try:
-            yield listener.getsockname()[1]
-        finally:
-            thread.join(timeout=10)
-
-
-def test_wrong_password_is_told_and_not_shown(lab: Lab) -> None:
-    role = f"locked_out_{secrets.token_hex(4)}"
-    lab.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'right-word'")
-    try:
-        report = look_at(lab, user=role, password="wrong-word")
-    finally:
-        lab.execute(f"DROP ROLE {role}")
-
-    if not any(each.id == "dbops.D001" for each in report.findings):
-        pytest.skip("this server trusts everybody: name one that asks for passwords")
-    assert "wrong-word" not in repr(report)
-
-
 def test_tells_that_the_client_tools_are_missing(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -177,6 +128,36 @@ def test_tells_that_the_client_tools_are_missing(
     assert "postgresql-client-" in finding.hint
 
 
+def test_tells_of_client_tools_that_are_too_old(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with connect(lab.target) as session:
+        major = session.info.server_version // 10000
+    found = [each for each in list_programs() if each.major < major]
+    older = [each for each in found if (each.directory / "pg_restore").exists()]
+    if not older:
+        pytest.skip(f"no pg_dump older than {major} on this machine")
+    monkeypatch.setattr("dbops.postgres.tools.VERSIONED_DIRECTORIES", ())
+    monkeypatch.setattr("dbops.postgres.tools.find_wheel_directories", list)
+    monkeypatch.setenv("PATH", str(older[0].directory))
+
+    finding = find_one(lab, "D006")
+
+    assert finding.level is Level.ERROR
+    assert finding.message.startswith(f"pg_dump and pg_restore {major} or later are")
+    assert f"found: pg_dump {older[0].major}" in finding.message
+
+
+def test_tells_that_the_wished_tools_are_not_taken(lab: Lab, tmp_path: Path) -> None:
+    lab.settings["PG_BIN"] = str(tmp_path / "nowhere")
+
+    finding = find_one(lab, "D006")
+
+    assert finding.level is Level.WARNING
+    assert f'"{tmp_path}/nowhere", has no pg_dump' in finding.message
+    assert finding.message.endswith(" is taken instead")
+
+
 def test_tells_of_a_storage_directory_that_is_a_file(lab: Lab, tmp_path: Path) -> None:
     (tmp_path / "backups").touch()
 
@@ -185,7 +166,52 @@ def test_tells_of_a_storage_directory_that_is_a_file(lab: Lab, tmp_path: Path) -
     assert "dbops.D008" in {each.id for each in report.findings}
 
 
-def test_tells_of_another_dialect_without_the_password(
+def test_reaches_the_server_by_a_url_in_another_dialect(
+    database: Target, tmp_path: Path
+) -> None:
+    url = build_url(database).replace("postgres://", "postgresql+asyncpg://")
+
+    done = run_manage(
+        "dbops_doctor",
+        "--json",
+        url=f"{url}?schema=public&connection_limit=5",
+        logs=tmp_path / "logs",
+    )
+
+    assert done.json["server"].startswith("PostgreSQL ")
+    found = [each for each in done.json["findings"] if each["id"] == "dbops.D007"]
+    assert [each["level"] for each in found] == ["info"]
+    told = 'driver "asyncpg", option "schema", option "connection_limit"'
+    assert told in found[0]["message"]
+    assert done.json["not_checked"] == []
+
+
+@pytest.mark.parametrize(
+    ("option", "cure"),
+    [
+        ("sslaccept=strict", "take it out of DATABASE_URL"),
+        ("ssl=require", "write sslmode for ssl, as in ?sslmode=require"),
+    ],
+)
+def test_tells_of_an_option_with_which_django_cannot_connect(
+    database: Target, tmp_path: Path, option: str, cure: str
+) -> None:
+    url = f"{build_url(database)}?{option}"
+
+    done = run_manage("dbops_doctor", "--json", url=url, logs=tmp_path / "logs")
+    other = run_manage("dbops_status", "--json", url=url, logs=tmp_path / "logs")
+
+    assert other.code == 7
+    name = option.partition("=")[0]
+    assert f'invalid connection option "{name}"' in other.json["error"]["message"]
+    found = [each for each in done.json["findings"] if each["id"] == "dbops.D007"]
+    assert [each["level"] for each in found] == ["error"]
+    assert f'libpq does not know option "{name}"' in found[0]["message"]
+    assert found[0]["hint"].startswith(cure)
+    assert done.code == 3
+
+
+def test_never_shows_the_password_of_another_dialect(
     look: Callable[[str], list[Finding]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(
@@ -232,6 +258,7 @@ def test_tells_which_rights_are_missing(lab: Lab, bare_role: dict[str, str]) -> 
     assert cures["dbops.D002"] == f"ALTER ROLE {role} CREATEDB"
     assert cures["dbops.D003"] == f"GRANT pg_read_all_stats TO {role}"
     assert cures["dbops.D004"] == f"GRANT pg_signal_backend TO {role}"
+    assert cures["dbops.D031"] == f"GRANT CREATE ON SCHEMA public TO {role}"
 
 
 def test_every_look_works_without_any_right(
@@ -303,26 +330,6 @@ def test_tells_of_a_long_statement(
     assert finding.hint == f"wait for it, or: SELECT pg_cancel_backend({pid})"
 
 
-def test_tells_of_a_prepared_transaction(
-    lab: Lab,
-    look: Callable[[str], list[Finding]],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    if lab.fetch_value("SHOW max_prepared_transactions") == "0":
-        pytest.skip("the server has max_prepared_transactions = 0")
-    monkeypatch.setattr(judge, "OLD_PREPARED_S", 0.0)
-    gid = f"it's {secrets.token_hex(4)}"
-    quoted = gid.replace("'", "''")
-    with connect(lab.target) as session:
-        session.execute("BEGIN")
-        session.execute(f"PREPARE TRANSACTION '{quoted}'".encode())
-        try:
-            finding = only(look("D013"))
-        finally:
-            session.execute(f"ROLLBACK PREPARED '{quoted}'".encode())
-    assert f"ROLLBACK PREPARED '{quoted}'" in finding.hint
-
-
 def fail_to_build(lab: Lab, name: str) -> None:
     with pytest.raises(psycopg.errors.UniqueViolation):
         lab.execute(f'CREATE UNIQUE INDEX CONCURRENTLY "{name}" ON "Odd name" (a)')
@@ -341,6 +348,40 @@ def test_tells_of_an_invalid_index(
         'DROP INDEX CONCURRENTLY public."Cut off"'
     )
     lab.execute(finding.hint.split(", or ")[1])
+    assert not look("D014")
+
+
+def test_tells_of_what_a_reindex_that_was_cut_off_has_left(
+    lab: Lab, look: Callable[[str], list[Finding]]
+) -> None:
+    lab.execute('CREATE TABLE "Odd name" AS SELECT 1 AS a FROM generate_series(1, 2)')
+    fail_to_build(lab, "Cut off")
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        lab.execute('REINDEX INDEX CONCURRENTLY "Cut off"')
+
+    cures = {each.object: each.hint for each in look("D014")}
+
+    leftover = 'public."Cut off_ccnew"'
+    assert cures[leftover] == f"DROP INDEX CONCURRENTLY {leftover}"
+    lab.execute(cures[leftover], 'DELETE FROM "Odd name"')
+    lab.execute(cures['public."Cut off"'].split(", or ")[0])
+    assert not look("D014")
+
+
+def test_tells_of_an_index_of_a_partitioned_table_alone(
+    lab: Lab, look: Callable[[str], list[Finding]]
+) -> None:
+    lab.execute(
+        "CREATE TABLE whole (a int) PARTITION BY LIST (a)",
+        "CREATE TABLE part PARTITION OF whole FOR VALUES IN (1)",
+        "CREATE INDEX by_a ON ONLY whole (a)",
+        "CREATE INDEX part_by_a ON part (a)",
+    )
+
+    attach, drop = only(look("D014")).hint.split(", or ")
+
+    assert drop == "DROP INDEX public.by_a"
+    lab.execute(attach.replace("an index of each partition", "part_by_a"))
     assert not look("D014")
 
 
@@ -401,57 +442,6 @@ def test_tells_nothing_of_a_constraint_that_is_not_enforced(
     assert not look("D015")
 
 
-def test_tells_of_a_collation_that_has_changed(
-    lab: Lab, look: Callable[[str], list[Finding]]
-) -> None:
-    require_superuser(lab.target)
-    try:
-        lab.execute("CREATE COLLATION \"Mine\" (provider = icu, locale = 'de')")
-    except psycopg.errors.FeatureNotSupported:
-        pytest.skip("the server is built without ICU")
-    lab.execute(
-        "UPDATE pg_collation SET collversion = '0' WHERE collname = 'Mine'",
-    )
-    assert not look("D017")
-    lab.execute('CREATE TABLE a (b text COLLATE "Mine")')
-
-    finding = only(look("D017"))
-
-    cure = 'ALTER COLLATION public."Mine" REFRESH VERSION'
-    assert finding.hint.endswith(cure)
-    lab.execute(cure)
-    assert not look("D017")
-
-
-def test_tells_that_the_databases_own_collation_has_changed(lab: Lab) -> None:
-    require_superuser(lab.target)
-    name = f"Icu {secrets.token_hex(4)}"
-    with connect(find_server()) as base:
-        try:
-            base.execute(
-                sql.SQL(
-                    "CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'"
-                    " LOCALE_PROVIDER icu ICU_LOCALE 'und' LOCALE 'C'"
-                ).format(sql.Identifier(name))
-            )
-        except psycopg.errors.FeatureNotSupported:
-            pytest.skip("the server is built without ICU")
-        try:
-            base.execute(
-                "UPDATE pg_database SET datcollversion = '0' WHERE datname = %s",
-                [name],
-            )
-            report = look_at(lab, dbname=name)
-        finally:
-            drop_database(base, name)
-
-    finding = only([each for each in report.findings if each.id == "dbops.D016"])
-    assert finding.hint == (
-        f'REINDEX DATABASE CONCURRENTLY "{name}", then '
-        f'ALTER DATABASE "{name}" REFRESH COLLATION VERSION'
-    )
-
-
 def test_tells_of_a_sequence_near_its_end(
     lab: Lab, look: Callable[[str], list[Finding]]
 ) -> None:
@@ -491,23 +481,6 @@ def test_does_not_wait_for_a_locked_sequence(
     )
 
 
-def test_tells_of_an_old_extension(
-    lab: Lab, look: Callable[[str], list[Finding]]
-) -> None:
-    if not lab.fetch_value(
-        "SELECT count(*) FROM pg_available_extension_versions"
-        " WHERE name = 'pg_trgm' AND version = '1.3'"
-    ):
-        pytest.skip("the server has no old pg_trgm")
-    lab.execute("CREATE EXTENSION pg_trgm VERSION '1.3'")
-
-    finding = only(look("D019"))
-
-    assert finding.hint == "ALTER EXTENSION pg_trgm UPDATE"
-    lab.execute(finding.hint)
-    assert not look("D019")
-
-
 def test_tells_of_labels_that_are_not_the_choices(
     lab: Lab,
     look: Callable[[str], list[Finding]],
@@ -533,32 +506,21 @@ def test_tells_of_labels_that_are_not_the_choices(
 
         finding = only(look("D020"))
 
+        lab.execute(finding.hint)
+        again = only(look("D020"))
+
     assert finding.hint == "ALTER TYPE public.\"Kind\" ADD VALUE 'b'"
     assert 'it lacks "b"; it has also "old"' in finding.message
-
-
-def test_tells_of_a_slot_that_nobody_uses(
-    lab: Lab,
-    look: Callable[[str], list[Finding]],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    require_superuser(lab.target)
-    monkeypatch.setattr(judge, "RETAINED_WAL_BYTES", -1)
-    slot = f"test_{secrets.token_hex(4)}"
-    with connect(lab.target) as session:
-        session.execute("SELECT pg_create_physical_replication_slot(%s, true)", [slot])
-        try:
-            found = [each for each in look("D022") if each.object == slot]
-        finally:
-            session.execute("SELECT pg_drop_replication_slot(%s)", [slot])
-    assert only(found).hint.endswith(f"SELECT pg_drop_replication_slot('{slot}')")
+    assert again.hint == 'add "old" to the choices'
 
 
 # The ledger
 
 
 def test_tells_of_the_ledger_and_the_backups(
-    lab: Lab, look: Callable[[str], list[Finding]]
+    lab: Lab,
+    look: Callable[[str], list[Finding]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert only(look("D026")).level is Level.INFO
     assert lab.run("migrate", "dbops").code == 0
@@ -566,31 +528,79 @@ def test_tells_of_the_ledger_and_the_backups(
     assert only(look("D024")).hint == "manage.py dbops_backup"
     assert lab.run("dbops_backup").code == 0
     assert not look("D024")
+    assert not look("D025")
+    with monkeypatch.context() as patch:
+        patch.setattr(judge, "OLD_BACKUP_S", 0.0)
+        assert only(look("D025")).hint == "manage.py dbops_backup"
     lab.execute("UPDATE dbops_backup SET taken_at = now() - interval '26 hours'")
     assert "is 1 d 2 h old" in only(look("D025")).message
+    assert lab.run("dbops_backup").code == 0
+    assert not look("D025")
     lab.execute("UPDATE dbops_backup SET verified = 'none'")
     assert only(look("D024"))
 
 
-@pytest.mark.parametrize(
-    ("state", "told"), [("running", "was cut off"), ("needs_repair", "needs repair")]
-)
-def test_tells_of_a_deployment_that_was_not_finished(
-    lab: Lab, look: Callable[[str], list[Finding]], state: str, told: str
+COLUMNS = """
+migrations.RunSQL("ALTER TABLE {app}_thing ADD a int"),
+migrations.RunSQL("SELECT pg_advisory_lock(1, 1)"),
+"""
+
+
+def test_tells_of_a_deployment_that_was_killed(
+    lab: Lab, look: Callable[[str], list[Finding]]
 ) -> None:
-    assert lab.run("migrate", "dbops").code == 0
-    lab.execute(
-        "INSERT INTO dbops_deployment (id, kind, state, started_at, actor, role, host,"
-        " git_revision, dbops_version, backup_id, fingerprint_before,"
-        " fingerprint_after, message) VALUES (gen_random_uuid(), 'deploy',"
-        f" '{state}', now(), '', '', '', '', '', '', '', '', '')"
+    lab.write_migration("0001_initial", THING, down="SELECT 1;")
+    assert lab.run("dbops_deploy", "--no-backup").code == 0
+    lab.write_migration(
+        "0002_wait", COLUMNS.format(app=lab.app), down="SELECT 1;", atomic=False
     )
+    patient = {"LOCK_TIMEOUT_S": 60, "LOCK_BUDGET_S": 60}
+    with connect(lab.target) as holder:
+        holder.execute("SELECT pg_advisory_lock(1, 1)")
+        with start_in_lab(lab, "dbops_deploy", "--no-backup", **patient) as running:
+            wait_until(lambda: bool(lab.fetch_value(WAITERS)), "it", while_runs=running)
+            assert not look("D023"), "it is at work"
+            running.interrupt(signal.SIGKILL)
+            running.finish()
+        wait_until(lambda: bool(look("D023")), "its end to be seen")
+
+        finding = only(look("D023"))
+
+    assert finding.message.startswith('the last run, "deploy" of ')
+    assert finding.message.endswith(" UTC, was cut off")
+    assert finding.level is Level.ERROR
+    told = lab.run(*finding.hint.removeprefix("manage.py ").split())
+    assert "Next: " in told.out
+
+
+WAITERS = (
+    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    " AND objid = 1 AND classid = 1 AND database ="
+    " (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+
+
+def test_tells_of_a_deployment_that_needs_repair(
+    lab: Lab, look: Callable[[str], list[Finding]]
+) -> None:
+    lab.write_migration("0001_initial", THING, down="SELECT 1;")
+    assert lab.run("dbops_deploy", "--no-backup").code == 0
+    lab.execute(f"INSERT INTO {lab.app}_thing (name) VALUES ('same'), ('same')")
+    lab.write_migration(
+        "0002_half",
+        f'migrations.RunSQL("ALTER TABLE {lab.app}_thing ADD a int"),'
+        f'migrations.RunSQL("CREATE UNIQUE INDEX ON {lab.app}_thing (name)"),',
+        down="-- dbops: irreversible: a test",
+        atomic=False,
+    )
+    assert lab.run("dbops_deploy", "--no-backup").code == 9
 
     finding = only(look("D023"))
 
-    assert told in finding.message
+    assert finding.message.endswith(" UTC, needs repair")
     assert finding.level is Level.ERROR
-    assert finding.hint == "manage.py dbops_status"
+    told = lab.run(*finding.hint.removeprefix("manage.py ").split())
+    assert "Next: " in told.out
 
 
 def test_a_look_that_fails_is_a_finding_and_stops_no_other(

@@ -20,7 +20,6 @@ from tests.databases import (
 )
 from tests.postgres.test_catalog import BASE, Change, read_changes
 
-# The canonical text does not tell a domain's comment from its last constraint's.
 # A column that was made local stays so when its table inherits again.
 BACK_BY_HAND = {"ALTER TABLE cat NO INHERIT animal;"}
 
