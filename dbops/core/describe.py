@@ -245,7 +245,9 @@ def _tell_value(row: ColumnRow) -> str | None:
 
 
 def _tell_identity(row: ColumnRow) -> str | None:
-    if not row.identity:
+    # A partition's is its parent's since PostgreSQL 17, and was none before: it has no
+    # sequence and nothing of its own to tell.
+    if not row.identity or row.sequence_type is None:
         return None
     how = "always" if row.identity == "a" else "by default"
     settings = " ".join(_tell_identity_settings(row))
@@ -278,8 +280,6 @@ def _tell_identity_settings(row: ColumnRow) -> Iterator[str]:
                 cache=cache,
                 cycle=cycle,
             )
-        case _:  # A partition's identity is its parent's since PostgreSQL 17.
-            yield "of the parent"
 
 
 def _tell_comment(comment: str | None) -> str | None:

@@ -61,6 +61,8 @@ OPERATING_EXTENSIONS = (
 )
 """Extensions for those who run the server, which no model and no query needs."""
 
+PUBLIC = (ObjectKind.SCHEMA, "public")
+
 PARTITION = re.compile(r"\bpartition of (.+?) (?:FOR VALUES|DEFAULT)\b")
 
 
@@ -82,10 +84,10 @@ def find_named(objects: Sequence[SchemaObject], patterns: Sequence[str]) -> set[
 
 
 def find_foreign(expected: Catalog, actual: Catalog) -> dict[str, set[Key]]:
-    """Return what only the live schema has, and no migration will ever make.
+    """Return what only one of the two has, and no migration makes.
 
     By the reason: other tools' tables, partitions made at run time, extensions for
-    those who run the server.
+    those who run the server; and schema public, where the live database lacks it.
     """
     known = {(each.kind, each.name) for each in expected.objects}
     extra = [each for each in actual.objects if (each.kind, each.name) not in known]
@@ -106,6 +108,9 @@ def find_foreign(expected: Catalog, actual: Catalog) -> dict[str, set[Key]]:
             if each.kind is ObjectKind.EXTENSION
             and any(fnmatchcase(each.name, name) for name in OPERATING_EXTENSIONS)
         },
+        # Every new database has it, so the scratch database has; many drop it.
+        "that every new database has": known
+        & {PUBLIC} - {(each.kind, each.name) for each in actual.objects},
     }
 
 

@@ -7,13 +7,16 @@ migrations look at, and the versions of everything installed.
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import platform
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
+from importlib.util import resolve_name
 from pathlib import Path
 from types import ModuleType
 
@@ -24,7 +27,7 @@ from django.db.migrations import Migration
 import dbops
 from dbops.operations.check_digest import list_sql
 
-FORMAT = 1
+FORMAT = 2
 SETTINGS_OF_DJANGO = frozenset(
     """
     AUTH_USER_MODEL DEFAULT_AUTO_FIELD DATABASE_ROUTERS DEFAULT_INDEX_TABLESPACE
@@ -108,10 +111,11 @@ def _read_project_code(migrations: Iterable[Migration]) -> Iterator[tuple[str, s
             continue
         seen.add(module.__name__)
         path = getattr(module, "__file__", None)
-        if path is None or _is_installed(path):
+        if path is None or is_installed(path):
             continue
         yield module.__name__, digest_file(Path(path))
         waiting += _list_modules(module)
+        waiting += map(sys.modules.get, _list_imports(Path(path), module.__package__))
 
 
 def _list_modules(module: ModuleType) -> Iterator[ModuleType | None]:
@@ -124,8 +128,29 @@ def _list_modules(module: ModuleType) -> Iterator[ModuleType | None]:
                 yield sys.modules.get(name)
 
 
+def _list_imports(path: Path, package: str | None) -> Iterator[str]:
+    """Yield what the module may import, at the top and in functions.
+
+    A constant does not tell where it came from, and a function's import is in no
+    namespace.
+    """
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names):
+                yield from (each.name for each in names)
+            case ast.ImportFrom(module=module, names=names, level=level):
+                with suppress(ImportError):
+                    whole = resolve_name("." * level + (module or ""), package)
+                    yield whole
+                    yield from (f"{whole}.{each.name}" for each in names)
+
+
 @cache
-def _is_installed(path: str) -> bool:
+def is_installed(path: str) -> bool:
     """Say whether a file belongs to Python or to an installed package."""
     parts = Path(path).parts
     return (

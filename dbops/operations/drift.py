@@ -9,7 +9,7 @@ from dbops.core.catalog import Catalog
 from dbops.core.compare import Difference, DifferenceKind, Note
 from dbops.core.culprit import JournalEntry, find_culprit
 from dbops.core.migration import MigrationId
-from dbops.core.origins import Origins
+from dbops.core.removals import find_removal
 from dbops.core.repair import build_repair, comment_out
 from dbops.core.statement import mask_secrets
 from dbops.operations.context import Context
@@ -28,7 +28,8 @@ class Drift(Difference):
     """One object that is not as the migrations build it."""
 
     migration: MigrationId | None
-    """The last that touched it; None where none ever made it."""
+    """The last that touched it: what is not expected, the last that removed it. None
+    where none did."""
     by: JournalEntry | None = None
     """Who changed it by hand, where the journal knows."""
 
@@ -125,7 +126,7 @@ def find_drift(context: Context, options: DriftOptions) -> DriftReport:
     entries = fetch_entries(connection) if found.differences else []
     return DriftReport(
         differences=tuple(
-            build_drift(each, measured.origins, entries) for each in found.differences
+            build_drift(each, measured, entries) for each in found.differences
         ),
         notes=measured.comparison.notes,
         left_out=measured.comparison.left_out,
@@ -164,18 +165,21 @@ def _write_sql(context: Context, found: Look) -> str:
 
 
 def build_drift(
-    difference: Difference, origins: Origins, entries: Sequence[JournalEntry] = ()
+    difference: Difference, measured: Measured, entries: Sequence[JournalEntry] = ()
 ) -> Drift:
     """Say which migration last touched what differs, and who changed it since."""
     by = find_culprit(difference, entries)
-    migration = origins.get((difference.object, difference.name))
+    key = difference.object, difference.name
+    is_extra = difference.kind is DifferenceKind.EXTRA
     return Drift(
         kind=difference.kind,
         object=difference.object,
         name=difference.name,
         expected=difference.expected,
         actual=difference.actual,
-        migration=None if difference.kind is DifferenceKind.EXTRA else migration,
+        migration=find_removal(key, measured.removals)
+        if is_extra
+        else measured.origins.get(key),
         by=by and replace(by, statement=mask_secrets(by.statement)),
     )
 

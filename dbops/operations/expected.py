@@ -6,9 +6,10 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from importlib.util import source_from_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from django.db.migrations import Migration
 
 from dbops.core.catalog import Catalog, SchemaObject
 from dbops.core.compare import Comparison, Difference
+from dbops.core.migration import MigrationId
 from dbops.core.origins import Mark, Origins, find_origins
+from dbops.core.removals import Removal, find_removing_statements
 from dbops.core.rules import Rules
-from dbops.operations.content_key import build_content_key, digest_file
+from dbops.operations.content_key import build_content_key, digest_file, is_installed
 from dbops.operations.context import Context
 from dbops.operations.expected_cache import Entry, read_entry, write_entry
 from dbops.operations.history import History, build_ignore, get_id
@@ -39,6 +42,8 @@ class Measured:
 
     expected: Catalog
     origins: Origins
+    removals: Sequence[Removal]
+    """What the migrations have dropped: an object that is not expected may be one."""
     comparison: Comparison
     from_cache: bool
 
@@ -74,6 +79,7 @@ def measure(
     return Measured(
         expected=entry.catalog,
         origins=entry.origins,
+        removals=entry.removals,
         comparison=_accept(context, rules, entry, found, live),
         from_cache=entry is kept,
     )
@@ -101,7 +107,7 @@ def _collect_facts(context: Context) -> dict[str, object]:
         "alias": context.alias,
         "server": connection.info.server_version,
         "properties": repr(fetch_properties(connection)),
-        "schemas": list(fetch_search_path(connection)),
+        "search_path": repr(fetch_search_path(connection)),
         "scratch": scratch if context.settings.scratch_url else "",
     }
 
@@ -109,10 +115,11 @@ def _collect_facts(context: Context) -> dict[str, object]:
 def _build(context: Context, replay: Replay, migrations: Sequence[Migration]) -> Entry:
     connection = replay.connect()
     first = fetch_next_xid(connection)
-    marks = []
+    marks, removals = [], list[Removal]()
     with _watch_files() as files:
         for number, migration in enumerate(migrations, start=1):
-            replay.apply([migration])
+            with _watch_removals(replay, get_id(migration), removals):
+                replay.apply([migration])
             next_xid = fetch_next_xid(connection)
             marks.append(Mark(migration=get_id(migration), next_xid=next_xid))
             if number % TELL_EVERY == 0:
@@ -123,8 +130,30 @@ def _build(context: Context, replay: Replay, migrations: Sequence[Migration]) ->
     return Entry(
         catalog=catalog,
         origins={key: each for key, each in origins.items() if key in known},
-        files={path: digest_file(Path(path)) for path in sorted(files)},
+        files={
+            path: digest_file(Path(path))
+            for path in sorted(files)
+            if not is_installed(path)
+        },
+        removals=removals,
     )
+
+
+@contextmanager
+def _watch_removals(
+    replay: Replay, migration: MigrationId, removals: list[Removal]
+) -> Iterator[None]:
+    """Collect what is run in the scratch database to remove an object."""
+
+    def watch(execute: Callable[..., Any], query: object, *rest: Any) -> Any:
+        removals.extend(
+            Removal(migration=migration, statement=statement)
+            for statement in find_removing_statements(str(query))
+        )
+        return execute(query, *rest)
+
+    with replay.connection.execute_wrapper(watch):
+        yield
 
 
 _watched: set[str] | None = None
@@ -152,7 +181,11 @@ def _note_open(event: str, arguments: tuple[Any, ...]) -> None:
     if not isinstance(path, (str, bytes)) or (flags or 0) & READ_FLAGS:
         return
     name = os.path.abspath(os.fsdecode(path))  # noqa: PTH100  Path would recurse.
-    if not name.startswith(("/proc/", "/dev/", "/sys/")) and not name.endswith(".pyc"):
+    if name.endswith(".pyc"):
+        # A module that a migration imports only while it runs.
+        with suppress(ValueError):
+            _watched.add(source_from_cache(name))
+    elif not name.startswith(("/proc/", "/dev/", "/sys/")):
         _watched.add(name)
 
 

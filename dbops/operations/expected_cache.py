@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +13,7 @@ from pathlib import Path
 from dbops.core.catalog import Catalog, ObjectKind, read_catalog, write_catalog
 from dbops.core.migration import MigrationId
 from dbops.core.origins import Origins
+from dbops.core.removals import Removal
 from dbops.operations.content_key import digest_file
 
 MOST_ENTRIES = 30
@@ -26,6 +27,8 @@ class Entry:
     origins: Origins
     files: Mapping[str, str] = field(default_factory=dict)
     """Files that the migrations read while they ran, and the hash of each."""
+    removals: Sequence[Removal] = ()
+    """What the migrations have dropped, renamed and moved, in their order."""
     sameness: Mapping[str, bool] = field(default_factory=dict)
     """Whether two texts mean the same, by the pair's hash."""
 
@@ -51,6 +54,10 @@ def read_entry(directory: Path, key: str) -> Entry | None:
                 for kind, name, app, migration in document["origins"]
             },
             files=document["files"],
+            removals=[
+                Removal(migration=MigrationId(app, migration), statement=statement)
+                for app, migration, statement in document["removals"]
+            ],
             sameness=document["sameness"],
         )
     except (OSError, ValueError, KeyError, TypeError):
@@ -64,6 +71,7 @@ def write_entry(directory: Path, key: str, entry: Entry) -> None:
         "catalog": write_catalog(entry.catalog),
         "origins": [[*key, *migration] for key, migration in entry.origins.items()],
         "files": dict(entry.files),
+        "removals": [[*each.migration, each.statement] for each in entry.removals],
         "sameness": dict(entry.sameness),
     }
     path = _get_path(directory, key)

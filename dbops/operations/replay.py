@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import psycopg
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ProjectState
 from psycopg.conninfo import conninfo_to_dict
 
 from dbops.core.catalog import Catalog
+from dbops.core.made_schemas import find_made_schemas
 from dbops.core.target import Target
-from dbops.errors import DbopsError, ServerFailed, UsageError
+from dbops.errors import DbopsError, Refused, ServerFailed, UsageError
+from dbops.operations.check_digest import list_sql
 from dbops.operations.context import Context
 from dbops.operations.history import get_id
 from dbops.postgres.catalog import fetch_catalog
 from dbops.postgres.embedded import ensure_running, find_server
 from dbops.postgres.scratch import (
+    PathSchema,
     fetch_properties,
     fetch_search_path,
     may_create_databases,
@@ -65,7 +70,9 @@ def _build_settings(original: BaseDatabaseWrapper, target: Target) -> dict[str, 
     if target.parameters == _get_parameters(original, target.database):
         settings["NAME"] = target.database
     else:
+        # What may be known on the original's server alone.
         options.pop("service", None)
+        options.pop("assume_role", None)
         for key, value in target.parameters.items():
             if key in SETTINGS_OF_KEYWORDS:
                 settings[SETTINGS_OF_KEYWORDS[key]] = value
@@ -123,18 +130,31 @@ class Replay:
 
         Raises:
             ServerFailed: one of them fails, even on an empty database.
+            Refused: one of them writes to another of the project's databases.
         """
         for migration in migrations:
             try:
                 self.state = self._executor.apply_migration(self.state, migration)
             except (DbopsError, KeyboardInterrupt):
                 raise
+            except _WritesElsewhere as error:
+                raise Refused(
+                    f'migration "{get_id(migration)}" writes to database "{error}", '
+                    "and a replay may change nothing there",
+                    hint="in the migration, use .using(schema_editor.connection.alias)",
+                ) from error
             except Exception as error:
                 raise ServerFailed(
                     f'migration "{get_id(migration)}" fails in an empty scratch '
                     f"database: {type(error).__name__}: {tell_error(error)}",
-                    hint="correct the migration, then run the command again",
+                    hint=self._tell_what_helps(),
                 ) from error
+
+    def _tell_what_helps(self) -> str:
+        hint = "correct the migration, then run the command again"
+        if self.target == self.own.with_database(self.target.database):
+            return hint
+        return f'{hint}; or name a server with all it needs in DBOPS["SCRATCH_URL"]'
 
     def connect(self) -> Connection:
         """Return the session with the scratch database, opened."""
@@ -183,11 +203,68 @@ def open_replay(context: Context, server: Target | None = None) -> Iterator[Repl
     server = server or get_scratch_server(context)
     live = context.connect()
     like = fetch_properties(live) if same_server else None
-    schemas = fetch_search_path(live)
+    loader = MigrationExecutor(None).loader
+    path = fetch_search_path(live)
     with (
-        scratch_database(server, like, schemas) as target,
+        scratch_database(
+            server,
+            like,
+            _list_given_schemas(path, loader),
+            [each.name for each in path],
+        ) as target,
         use_database(context, target) as connection,
+        _guard_others(context),
     ):
-        real_apps = MigrationExecutor(None).loader.unmigrated_apps
-        state = ProjectState(real_apps=real_apps)
+        state = ProjectState(real_apps=loader.unmigrated_apps)
         yield Replay(connection, state, target=target, own=own)
+
+
+class _WritesElsewhere(Exception):
+    """A migration writes to the database of this alias, which is the live one."""
+
+
+@contextmanager
+def _guard_others(context: Context) -> Iterator[None]:
+    """Let the project's other databases only be read: they are no scratch databases.
+
+    A router sends a migration's query to them where it names no database.
+    """
+    with ExitStack() as stack:
+        for alias in set(connections) - {context.alias}:
+
+            def refuse(
+                execute: Callable[..., Any],
+                query: Any,
+                *rest: Any,
+                alias: str = alias,
+            ) -> Any:
+                if not str(query).lstrip().upper().startswith("SELECT"):
+                    raise _WritesElsewhere(alias)
+                return execute(query, *rest)
+
+            stack.enter_context(connections[alias].execute_wrapper(refuse))
+        yield
+
+
+def _list_given_schemas(
+    path: Sequence[PathSchema], loader: MigrationLoader
+) -> list[str]:
+    """Return the schemas that somebody made before the first migration.
+
+    Those of the search_path, where tables go, but for what a migration makes.
+    """
+    holders = [place for place, each in enumerate(path) if each.has_history]
+    # `migrate` made its table in the first that was there.
+    late = {each.name for each in path[: min(holders, default=0)]}
+    made = {
+        each.name
+        for migration in loader.disk_migrations.values()
+        for text, _ in list_sql(migration.operations)
+        for each in find_made_schemas(text)
+        if not each.if_missing or each.name in late
+    }
+    return [
+        each.name
+        for each in path
+        if each.exists and each.name not in made and not each.name.startswith("pg_")
+    ]

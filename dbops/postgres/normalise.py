@@ -15,6 +15,7 @@ import psycopg
 from dbops.core.catalog import Catalog, ObjectKind, SchemaObject
 from dbops.core.compare import Comparison, Difference, DifferenceKind
 from dbops.core.describe import PARTS_OF_TABLES
+from dbops.core.generated_names import split_name
 from dbops.postgres.catalog import fetch_catalog
 
 ROUNDS = 3
@@ -59,8 +60,12 @@ class _Side:
     @property
     def key(self) -> tuple[ObjectKind, str]:
         """What the catalog's reader will call it."""
-        in_table = self.kind in PARTS_OF_TABLES
-        return self.kind, f"{self.parent}.{self.name}" if in_table else self.name
+        if self.kind in PARTS_OF_TABLES:
+            return self.kind, f"{self.parent}.{self.name}"
+        if self.kind is ObjectKind.INDEX:  # It is where its table is.
+            *schema, _table = split_name(self.parent or "")
+            return self.kind, ".".join((*schema, self.name))
+        return self.kind, self.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

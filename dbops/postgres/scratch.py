@@ -42,10 +42,20 @@ def fetch_properties(connection: Connection) -> DatabaseProperties:
     return row
 
 
-def fetch_search_path(connection: Connection) -> tuple[str, ...]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathSchema:
+    """A schema of the search_path."""
+
+    name: str
+    exists: bool
+    has_history: bool
+    """Django keeps its history of migrations in it."""
+
+
+def fetch_search_path(connection: Connection) -> tuple[PathSchema, ...]:
     """Return the schemas in which unqualified names are looked up and made."""
-    rows = connection.execute(load("search_path")).fetchall()
-    return tuple(name for (name,) in rows)
+    with connection.cursor(row_factory=class_row(PathSchema)) as cursor:
+        return tuple(cursor.execute(load("search_path")).fetchall())
 
 
 def may_create_databases(connection: Connection) -> bool:
@@ -132,8 +142,11 @@ def scratch_database(
     server: Target,
     like: DatabaseProperties | None = None,
     schemas: Sequence[str] = (),
+    search_path: Sequence[str] = (),
 ) -> Iterator[Target]:
     """Create an empty database with these schemas, and drop it at the end.
+
+    Its sessions have this search_path, unless they choose one themselves.
 
     Scratch databases that a killed run left behind are dropped first: those that
     nobody is connected to, a minute after they were made.
@@ -170,10 +183,22 @@ def scratch_database(
                             sql.Identifier(schema)
                         )
                     )
+                if search_path:
+                    _set_search_path(session, search_path)
                 yield target
         finally:
             with suppress(psycopg.Error):
                 drop_database(connection, name)
+
+
+def _set_search_path(session: Connection, names: Sequence[str]) -> None:
+    """Set it for the database's later sessions; a role's own would win otherwise."""
+    session.execute(
+        sql.SQL("ALTER ROLE CURRENT_USER IN DATABASE {} SET search_path = {}").format(
+            sql.Identifier(session.info.dbname),
+            sql.SQL(", ").join(map(sql.Literal, names)),
+        )
+    )
 
 
 def _drop_abandoned(connection: Connection) -> None:

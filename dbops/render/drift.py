@@ -8,6 +8,7 @@ from datetime import UTC
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from dbops.core.compare import DifferenceKind
 from dbops.core.culprit import JournalEntry
 from dbops.core.words import count_of, shorten
 from dbops.operations.adopt_drift import FollowReport
@@ -58,15 +59,17 @@ def _tell_left_out(report: DriftReport) -> Iterator[str]:
 
 def _tell(difference: Drift) -> Text:
     text = Text(str(difference))
-    text.append(
-        f"\n  last touched by {difference.migration}"
-        if difference.migration
-        else "\n  no migration makes it",
-        style="dim",
-    )
+    text.append(f"\n  {_tell_migration(difference)}", style="dim")
     if difference.by:
         text.append(f"\n  {_tell_culprit(difference.by)}", style="dim")
     return text
+
+
+def _tell_migration(difference: Drift) -> str:
+    if difference.migration is None:
+        return "no migration makes it"
+    verb = "removed" if difference.kind is DifferenceKind.EXTRA else "last touched"
+    return f"{verb} by {difference.migration}"
 
 
 def _tell_culprit(entry: JournalEntry) -> str:

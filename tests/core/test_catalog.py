@@ -127,7 +127,7 @@ def test_fingerprints_are_equal_exactly_when_catalogs_are(
         ),
         (
             {"identity": "a", "not_null": "not null"},
-            "boolean not null generated always as identity (of the parent)",
+            "boolean not null",  # A partition's is its parent's.
         ),
         ({"collation": '"C"', "storage": "main"}, 'boolean collate "C" storage main'),
         ({"statistics_target": 0}, "boolean statistics 0"),

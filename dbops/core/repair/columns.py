@@ -63,8 +63,7 @@ class Column:
     @property
     def identity(self) -> str | None:
         """The settings of an identity of the column's own."""
-        settings = self.clauses.get("identity")
-        return None if settings == "(of the parent)" else settings
+        return self.clauses.get("identity")
 
     @property
     def sequence(self) -> str:
