@@ -103,7 +103,11 @@ TEMPLATES = [
 EMBEDDED_DATABASE = {
     "ENGINE": "dbops.embedded",
     "NAME": "neuroagent",
-    "OPTIONS": {"embedded_directory": str(BASE_DIR / ".local")},
+    "OPTIONS": {
+        "embedded_directory": env.str(
+            "DBOPS_EMBEDDED_DIRECTORY", default=str(BASE_DIR / ".local")
+        )
+    },
 }
 
 DATABASES = {

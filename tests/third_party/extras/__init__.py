@@ -1,0 +1,1 @@
+"""What the third-party projects have none of: enums, functions, triggers, policies."""
