@@ -57,6 +57,8 @@ class FollowReport:
     """What the migration does in the database, and no model can tell."""
     left: tuple[Difference, ...] = ()
     """What it does not take up: of other apps' models, or not to be written as SQL."""
+    loses: tuple[str, ...] = ()
+    """What it destroys in a database where it was not done by hand yet."""
     irreversible: str = ""
     """Why it has no way back; empty if it has one."""
     place: str = ""
@@ -97,7 +99,7 @@ def follow_drift(
     }
     owners = _find_owners(found, labels, own)
     app = _choose_app(found.history, owners, own, app)
-    there, back, taken = _write_both_ways(
+    there, back, loses, taken = _write_both_ways(
         found,
         [
             each
@@ -129,10 +131,11 @@ def follow_drift(
     migration = _build_migration(app, dependencies, taken, operation)
     return FollowReport(
         migration=get_id(migration),
-        files=_write_files(context, migration),
+        files=_write_files(context, migration, loses),
         edits=changes.edits,
         unsaid=changes.unsaid,
         left=tuple(left),
+        loses=loses,
         irreversible=proof.back,
         place=context.target.place,
     )
@@ -218,18 +221,18 @@ def _is_lost_model(difference: Difference) -> bool:
 
 def _write_both_ways(
     found: Look, taken: Sequence[Difference]
-) -> tuple[Sequence[str], Sequence[str], Sequence[Difference]]:
-    """Return the SQL there and back, and the differences that it covers."""
+) -> tuple[Sequence[str], Sequence[str], tuple[str, ...], Sequence[Difference]]:
+    """Return the SQL there and back, what it loses there, and what it covers."""
     expected, live = found.measured.expected, found.live
     while taken:
         there = build_repair(live, expected, [each.swap() for each in taken])
         if not there.by_hand:
             back = build_repair(expected, live, taken)
-            return there.statements, back.statements, taken
+            return there.statements, back.statements, there.loses, taken
         by_hand = {(each.object, each.name) for each in there.by_hand}
         kept = [each for each in taken if (each.object, each.name) not in by_hand]
         taken = kept if len(kept) < len(taken) else []
-    return (), (), ()
+    return (), (), (), ()
 
 
 def _find_dependencies(
@@ -274,12 +277,15 @@ def _combine(sql: RunSQL, state: Sequence[Operation]) -> Operation:
     )
 
 
-def _write_files(context: Context, migration: Migration) -> tuple[str, ...]:
+def _write_files(
+    context: Context, migration: Migration, loses: Sequence[str]
+) -> tuple[str, ...]:
     """Write the migration and its SQL files; nothing where one of them fails."""
     writer = MigrationWriter(migration)
     path = Path(writer.path)
     try:
         with path.open("x", encoding="utf-8") as file:
+            file.writelines(f"# Loses, where it is deployed: {x}\n" for x in loses)
             file.write(_break_lists(writer.as_string()))
         try:
             run_formatters([str(path)])

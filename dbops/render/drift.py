@@ -115,6 +115,7 @@ def render_follow(report: FollowReport) -> RenderableType:
                 ("Edit", "\n".join(f"{e.model}: {e.text}" for e in report.edits)),
                 ("Unsaid", "\n".join(report.unsaid)),
                 ("Left", "\n".join(map(str, report.left))),
+                ("Loses", "\n".join(report.loses)),
             ]
         ),
         build_verdict(

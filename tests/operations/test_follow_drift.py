@@ -227,9 +227,13 @@ def test_what_went_is_no_longer_declared(lab: Lab) -> None:
         ),
     ):
         lab.execute(f'ALTER TABLE {lab.app}_thing DROP CONSTRAINT "{name}"')
-    follow(lab)
+    report = follow(lab)
     fields = get_fields(lab)
     assert "note" not in fields
+    lost = f"drops column {lab.app}_thing.note with its values"
+    assert report["loses"] == [lost]
+    path = lab.directory / lab.app / "migrations" / f"{lab.names[-1]}.py"
+    assert path.read_text().startswith(f"# Loses, where it is deployed: {lost}\n")
     assert not fields["owner"].deconstruct()[3]["db_constraint"]
     assert not get_fields(lab, "owner")["mail"].unique
 
