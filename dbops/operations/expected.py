@@ -133,7 +133,7 @@ def _build(context: Context, replay: Replay, migrations: Sequence[Migration]) ->
         files={
             path: digest_file(Path(path))
             for path in sorted(files)
-            if not is_installed(path)
+            if not is_installed(path) and not Path(path).is_char_device()
         },
         removals=removals,
     )
@@ -185,7 +185,7 @@ def _note_open(event: str, arguments: tuple[Any, ...]) -> None:
         # A module that a migration imports only while it runs.
         with suppress(ValueError):
             _watched.add(source_from_cache(name))
-    elif not name.startswith(("/proc/", "/dev/", "/sys/")):
+    elif not name.startswith(("/proc/", "/sys/")):
         _watched.add(name)
 
 
