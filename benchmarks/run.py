@@ -1,6 +1,6 @@
 """Time dbops beside what people would type instead, in turns, as ratios of medians.
 
-    python benchmarks/run.py [--threads 20000] [--rounds 3]
+    python benchmarks/run.py [--rounds 3]
 
 Runs against the server of the settings, in databases of its own that it drops again.
 """
@@ -80,12 +80,11 @@ class Place:
         """Run a management command there."""
         self._run([sys.executable, "manage.py", *arguments])
 
-    def dump(self, *arguments: str) -> None:
-        """Run pg_dump."""
+    def find_tools(self) -> Path:
+        """Return where the client tools for this server are."""
         with open_session(self.target, purpose="benchmark") as session:
             major = session.info.server_version // 10000
-        tools = find_tools(self.target, least_major=major)
-        self._run([str(tools.directory / "pg_dump"), *arguments])
+        return find_tools(self.target, least_major=major).directory
 
     def _run(self, arguments: list[str]) -> None:
         subprocess.run(
@@ -133,29 +132,15 @@ def compare_deploy(place: Place, rounds: int) -> None:
     measure("Deploy all migrations", ways, rounds=rounds, prepare=("new", prepare))
 
 
-def compare_backup(place: Place, rounds: int, threads: int) -> None:
-    """A database with conversations, as it is found after `compare_deploy`."""
-    place.manage("neuroagent_demo", "--threads", str(threads), "--seed", "1")
-    plain, custom = place.directory / "plain.sql", place.directory / "custom"
-    ways: list[Way] = [
-        ("pg_dump > file.sql", lambda: place.dump("--file", str(plain))),
-        ("pg_dump -Fc", lambda: place.dump("-Fc", "--file", str(custom))),
-        ("dbops_backup (verified: contents)", lambda: place.manage("dbops_backup")),
-    ]
-    measure(f"Back up {threads:,} threads", ways, rounds=rounds, prepare=None)
-
-
 def main() -> None:
-    """Run both comparisons."""
+    """Run the comparison."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--threads", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     directory = Path(tempfile.mkdtemp(prefix="dbops-benchmark-"))
     place = Place(build_context("default").target, directory)
     try:
         compare_deploy(place, options.rounds)
-        compare_backup(place, options.rounds, options.threads)
     finally:
         place.drop()
         shutil.rmtree(directory)

@@ -16,8 +16,15 @@ class Settings:
     """What a project may set; each field is the setting's name in lower case."""
 
     backup_storage: str = ""
-    """Directory (or `file://` URL) of the backups; default `backups/` in the
-    working directory."""
+    """Directory or URL (`s3://`, `gs://`, `az://`, `file://`) of the backups; default
+    `backups/` in the working directory."""
+    backup_level: str = "contents"
+    """How far each backup is proven before it is published: `none`, `checksum`,
+    `contents` or `restored`."""
+    backup_recipients: tuple[str, ...] = ()
+    """Public keys (`age1...` or SSH) that backups are encrypted to; default none."""
+    backup_identity_file: str = ""
+    """File with the private key that encrypted backups are opened with."""
     scratch_url: str = ""
     """`postgres://` URL of a server where scratch databases may be made; default
     the server of the database itself."""
@@ -32,6 +39,8 @@ class Settings:
     """How long one statement of a migration may wait for a strong lock."""
     lock_budget_s: float = 120.0
     """How long a migration is tried again when it does not get its locks."""
+    notify: tuple[str, ...] = ()
+    """URLs of apprise that are told when backups fail, and `mailto:` for ADMINS."""
     project_apps: tuple[str, ...] = ()
     """Labels of the project's own apps; default those outside site-packages."""
 

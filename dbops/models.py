@@ -18,6 +18,7 @@ class Deployment(models.Model):
         DEPLOY = "deploy", _("deploy")
         ROLLBACK = "rollback", _("rollback")
         RESOLVE = "resolve", _("resolve")
+        RESTORE = "restore", _("restore")
 
     class State(models.TextChoices):
         RUNNING = "running", _("running")

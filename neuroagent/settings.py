@@ -125,6 +125,10 @@ DBOPS = {
     "BACKUP_STORAGE": env.str(
         "DBOPS_BACKUP_STORAGE", default=str(BASE_DIR / "backups")
     ),
+    "BACKUP_LEVEL": env.str("DBOPS_BACKUP_LEVEL", default="contents"),
+    "BACKUP_RECIPIENTS": env.list("DBOPS_BACKUP_RECIPIENTS", default=[]),
+    "BACKUP_IDENTITY_FILE": env.str("DBOPS_BACKUP_IDENTITY_FILE", default=""),
+    "NOTIFY": env.list("DBOPS_NOTIFY", default=[]),
     "SCRATCH_URL": env.str("DBOPS_SCRATCH_URL", default=""),
     "IGNORE": env.list("DBOPS_IGNORE", default=[]),
     "PG_BIN": env.str("DBOPS_PG_BIN", default=""),

@@ -5,6 +5,7 @@ The `--help` texts are golden; REFRESH_DOCS=1 in the environment writes them ane
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -23,15 +24,19 @@ from django.core.management import get_commands, load_command_class
 from dbops import errors
 from dbops.conf import Settings
 from dbops.operations.backup import BackupReport
+from dbops.operations.backups import Action, ListReport, ShowReport
 from dbops.operations.baseline import BaselineReport
 from dbops.operations.check import CheckReport
+from dbops.operations.check_backups import BackupCheckReport
 from dbops.operations.deploy_report import DeployReport
 from dbops.operations.doctor import DoctorReport
 from dbops.operations.drift import DriftReport
+from dbops.operations.prune import PruneReport
 from dbops.operations.resolve_report import ResolveReport
 from dbops.operations.restore import RestoreReport
 from dbops.operations.rollback_plan import RollbackReport
 from dbops.operations.status import StatusReport
+from dbops.operations.verify_backup import VerifyReport
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 DOCS = CHECKOUT / "docs"
@@ -61,6 +66,13 @@ REPORTS = {
     "dbops_restore": RestoreReport,
     "dbops_rollback": RollbackReport,
     "dbops_status": StatusReport,
+}
+BACKUPS_REPORTS: dict[Action, Any] = {
+    Action.LIST: ListReport,
+    Action.SHOW: ShowReport,
+    Action.VERIFY: VerifyReport,
+    Action.PRUNE: PruneReport,
+    Action.CHECK: BackupCheckReport,
 }
 
 each_page = pytest.mark.parametrize(
@@ -105,7 +117,19 @@ def find_documented_commands() -> list[str]:
 
 
 def build_help(name: str) -> str:
-    return str(load_command(name).create_parser("manage.py", name).format_help())
+    parser = load_command(name).create_parser("manage.py", name)
+    every = [parser, *find_subparsers(parser)]
+    return "\n".join(str(each.format_help()) for each in every)
+
+
+def find_subparsers(parser: Any) -> list[Any]:
+    """Return the parsers of the subcommands, where there are any."""
+    return [
+        each
+        for action in parser._actions
+        if isinstance(action, argparse._SubParsersAction)
+        for each in action.choices.values()
+    ]
 
 
 def fit_python(text: str) -> str:
@@ -263,6 +287,15 @@ def test_json_documents_have_the_fields_of_the_reports(command: str) -> None:
     )
     common = {"command", "ok", "exit_code", "database"}
     assert document.keys() == common | {each.name for each in fields(REPORTS[command])}
+
+
+@pytest.mark.parametrize("action", BACKUPS_REPORTS)
+def test_json_documents_have_the_fields_of_each_subcommand(action: Action) -> None:
+    (document,) = (each for each in find_documents() if each.get("action") == action)
+    common = {"command", "ok", "exit_code", "database"}
+    expected = {each.name for each in fields(BACKUPS_REPORTS[action])}
+    assert document.keys() == common | expected
+    assert document["command"] == "dbops_backups"
 
 
 def test_json_shows_a_failure() -> None:

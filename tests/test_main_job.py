@@ -144,6 +144,7 @@ def test_the_main_job(site: Site) -> None:
     assert backup["migrations"] == [
         "dbops.0001_initial",
         "dbops.0002_add_step_digest",
+        "dbops.0003_add_restore_kind",
         INITIAL,
     ]
 

@@ -11,7 +11,10 @@ from typing import Any
 from dbops.core.migration import MigrationId
 from dbops.errors import Refused
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+LEVELS = ("none", "checksum", "contents", "restored")
+"""How far a backup can have been proven; each includes those before it."""
+DAMAGED = "damaged"
 
 
 class DamagedManifest(Refused):
@@ -28,6 +31,18 @@ class TableRows:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TableContents:
+    """What the details of a backup say of a table, to those who may read them."""
+
+    name: str
+    columns: tuple[str, ...]
+    """Those that a row has, not quoted: all but the generated ones."""
+    rows: int
+    checksum: str
+    """Of `dbops.core.contents.Contents`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredFile:
     """A file of the backup, as it was when it was written."""
 
@@ -35,6 +50,19 @@ class StoredFile:
     """Relative to the manifest, with `/`."""
     size_bytes: int
     sha256: str
+    table: str | None = None
+    """The table whose rows it has, as in `Manifest.tables`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """One look at whether the backup can be restored."""
+
+    level: str
+    """As in `dbops.operations.backup.Verified`."""
+    at: datetime
+    problems: tuple[str, ...]
+    """Nothing where the level was reached."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,11 +79,11 @@ class Manifest:
     server_version_num: int
     dbops_version: str
     pg_dump_version: str
-    archive_format: str
-    compression: str
-    verified: str
+    verifications: tuple[Verification, ...]
+    """In the order of time."""
+    encrypted: bool
     fingerprint: str
-    """Of the catalog in `catalog.json`."""
+    """Of the catalog in the details."""
     encoding: str
     collation: str
     character_type: str
@@ -68,6 +96,23 @@ class Manifest:
     size_bytes: int
     """Of all `files` together."""
     files: tuple[StoredFile, ...]
+
+    @property
+    def verified(self) -> str:
+        """The highest level that was reached; `damaged` where it no longer is.
+
+        What was found is forgotten when a look that goes as far finds nothing.
+        """
+        reached = 0
+        failed: set[int] = set()
+        for each in self.verifications:
+            level = LEVELS.index(each.level)
+            if each.problems:
+                failed.add(level)
+            else:
+                reached = max(reached, level)
+                failed = {other for other in failed if other > level}
+        return DAMAGED if failed else LEVELS[reached]
 
     @property
     def server_major(self) -> int:
@@ -89,8 +134,21 @@ def write_manifest(manifest: Manifest) -> str:
     contents["migrations"] = [list(each) for each in manifest.migrations]
     contents["tables"] = [{"name": t.name, "rows": t.rows} for t in manifest.tables]
     contents["files"] = [
-        {"path": each.path, "size_bytes": each.size_bytes, "sha256": each.sha256}
+        {
+            "path": each.path,
+            "size_bytes": each.size_bytes,
+            "sha256": each.sha256,
+            "table": each.table,
+        }
         for each in manifest.files
+    ]
+    contents["verifications"] = [
+        {
+            "level": each.level,
+            "at": each.at.astimezone(UTC).isoformat(),
+            "problems": list(each.problems),
+        }
+        for each in manifest.verifications
     ]
     contents["checksum"] = _compute_checksum(contents)
     return json.dumps(contents, indent=1, ensure_ascii=False) + "\n"
@@ -134,5 +192,13 @@ def _build_manifest(contents: dict[str, Any]) -> Manifest:
         MigrationId(app, name) for app, name in contents["migrations"]
     )
     values["tables"] = tuple(TableRows(**each) for each in contents["tables"])
+    values["verifications"] = tuple(
+        Verification(
+            level=each["level"],
+            at=datetime.fromisoformat(each["at"]).astimezone(UTC),
+            problems=tuple(each["problems"]),
+        )
+        for each in contents["verifications"]
+    )
     values["files"] = tuple(StoredFile(**each) for each in contents["files"])
     return Manifest(**values)

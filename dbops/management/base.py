@@ -62,6 +62,11 @@ class DbopsCommand(BaseCommand):
         del options
         return context.target.database
 
+    def find_effect(self, options: dict[str, Any]) -> str:
+        """Return what a destructive command does to that database."""
+        del options
+        return self.effect
+
     def add_options(self, parser: CommandParser) -> None:
         """Declare the options that only this command has."""
 
@@ -174,16 +179,16 @@ class DbopsCommand(BaseCommand):
         if options["yes"]:
             return
         database = self.find_subject(context, options)
+        effect = self.find_effect(options)
         if not sys.stdin.isatty():
             raise UsageError(
-                f'this {self.effect} database "{database}", and there is no terminal '
+                f'this {effect} database "{database}", and there is no terminal '
                 "to ask on",
                 hint="look first with --dry-run, then run the command again with --yes",
             )
         place = context.target.with_database(database).place
         self.stderr.write(
-            f'This {self.effect} database "{database}" ({place}).\n'
-            "Type its name to go on: ",
+            f'This {effect} database "{database}" ({place}).\nType its name to go on: ',
             ending="",
             style_func=str,
         )
@@ -245,7 +250,7 @@ def add_archive_options(parser: CommandParser, *, jobs_help: str) -> None:
     parser.add_argument(
         "--storage",
         metavar="DIR",
-        help='directory or file:// URL (default: DBOPS["BACKUP_STORAGE"])',
+        help='directory, or s3://, gs://, az:// URL (default: DBOPS["BACKUP_STORAGE"])',
     )
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help=jobs_help)
 

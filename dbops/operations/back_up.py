@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import psycopg
 
-from dbops.operations.backup import BackupReport, take_backup
+from dbops.conf import Settings
+from dbops.errors import UsageError
+from dbops.operations.backup import BackupReport, Verified, take_backup
 from dbops.operations.context import Context
+from dbops.operations.replay import get_scratch_server
+from dbops.operations.sealing import build_seal
 from dbops.postgres.deploy_lock import open_deploy_lock
 from dbops.postgres.ledger import Ledger, ledger_exists
 from dbops.postgres.session import open_session
+
+LEVELS = tuple(str(each) for each in Verified if each is not Verified.DAMAGED)
 
 
 def back_up(
     context: Context,
     *,
     storage: str | None = None,
+    level: Verified | None = None,
     lock_wait_timeout_s: float = 30,
     jobs: int = 2,
     dry_run: bool = False,
@@ -39,6 +46,9 @@ def back_up(
         report = take_backup(
             context.target,
             storage=storage or context.settings.backup_directory,
+            seal=build_seal(context.settings),
+            level=level or read_level(context.settings),
+            scratch_server=get_scratch_server(context),
             pg_bin=context.settings.pg_bin,
             progress=context.progress,
             lock_wait_timeout_s=lock_wait_timeout_s,
@@ -50,13 +60,30 @@ def back_up(
     return report
 
 
+def read_level(settings: Settings) -> Verified:
+    """Return how far the project wants its backups to be proven.
+
+    Raises:
+        UsageError: the setting is no level.
+    """
+    if settings.backup_level not in LEVELS:
+        raise UsageError(
+            f'DBOPS["BACKUP_LEVEL"] is "{settings.backup_level}", which is no level',
+            hint=f"use one of: {', '.join(LEVELS)}",
+        )
+    return Verified(settings.backup_level)
+
+
 def _record(context: Context, report: BackupReport) -> None:
     with open_session(context.target, purpose="backup:ledger") as session:
         if not ledger_exists(session):
             return
         try:
             record_backup(Ledger(session), report)
-        except psycopg.errors.InsufficientPrivilege:
+        except (
+            psycopg.errors.InsufficientPrivilege,
+            psycopg.errors.ReadOnlySqlTransaction,
+        ):
             context.progress("the backup is not in the ledger: this role may not write")
 
 

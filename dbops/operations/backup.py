@@ -1,31 +1,27 @@
-"""Take a backup: archive and manifest, published whole or not at all."""
+"""Take a backup: files and manifest, published whole or not at all."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from pathlib import Path
 
 from dbops import __version__
-from dbops.core.archive import TableName, parse_table_name
-from dbops.core.catalog import Catalog, write_catalog
-from dbops.core.manifest import Manifest, StoredFile, TableRows
+from dbops.core.catalog import Catalog
+from dbops.core.manifest import Manifest, TableRows, Verification, write_manifest
 from dbops.core.migration import MigrationId
+from dbops.core.packing import COMPRESSION
 from dbops.core.progress import Progress, silent
+from dbops.core.table_name import TableName, parse_table_name
 from dbops.core.target import Target
 from dbops.errors import ToolFailed, UsageError
-from dbops.operations import storage as store
-from dbops.operations.pace import Pace
-from dbops.postgres.archive import (
-    FORMAT,
-    count_archive_rows,
-    dump_archive,
-    find_compression,
-)
+from dbops.operations.proving import find_false_restore
+from dbops.operations.reading import Backup, find_damaged_files, find_false_contents
+from dbops.operations.sealing import Seal
+from dbops.operations.storage import build_backup_id, open_vault
+from dbops.operations.writing import Written, write_contents
 from dbops.postgres.catalog import fetch_catalog
 from dbops.postgres.scratch import DatabaseProperties, fetch_properties
 from dbops.postgres.session import open_session
@@ -41,9 +37,6 @@ from dbops.postgres.tools import ClientTools, find_tools, pin_target
 
 MOST_SHOWN = 5
 MOST_JOBS = 64
-DUMP_LOCK_WAIT_S = 5.0
-"""All locks are held already: what pg_dump still waits for stands in line behind a
-migration that waits for the dump, with the application's readers behind it."""
 
 
 class Verified(StrEnum):
@@ -51,9 +44,12 @@ class Verified(StrEnum):
 
     NONE = "none"
     CHECKSUM = "checksum"
+    """Every file read back, and as it was written."""
     CONTENTS = "contents"
-    """Decoded to the end, and the rows of each table counted."""
+    """Decoded to the end, and the rows of each table counted and summed."""
     RESTORED = "restored"
+    """Restored into a scratch database, and rows and schema compared."""
+    DAMAGED = "damaged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +68,7 @@ class BackupReport:
     migrations: tuple[MigrationId, ...]
     tools: str
     compression: str
+    encrypted: bool
     dry_run: bool
 
 
@@ -93,13 +90,15 @@ class _Means:
     target: Target
     server_version_num: int
     tools: ClientTools
-    compression: str
 
 
 def take_backup(
     target: Target,
     *,
     storage: str,
+    seal: Seal | None = None,
+    level: Verified = Verified.CONTENTS,
+    scratch_server: Target | None = None,
     pg_bin: str = "",
     progress: Progress = silent,
     lock_wait_timeout_s: float = 30,
@@ -111,40 +110,75 @@ def take_backup(
 
     All tables are locked in ACCESS SHARE mode until the dump ends: a migration that
     rewrites one would leave it empty in the dump. So never migrate meanwhile; readers
-    and writers are not held up.
+    and writers are not held up. Without the identity, an encrypted backup is verified
+    by its checksums alone. For `restored` the scratch database is made on
+    `scratch_server`, or beside the original.
 
     Raises:
         UsageError: an option does not fit.
         Busy: a table's lock could not be had.
         Refused: the storage cannot be written to, or a table not read.
-        ToolFailed: pg_dump is missing or failed, the disk is full, or the archive does
-            not hold what the snapshot held. Nothing is left in the storage.
+        ToolFailed: pg_dump is missing or failed, the storage failed or is full, or the
+            files do not hold what the snapshot held. Nothing is left in the storage.
     """
     started = clock()
     require_jobs(jobs)
+    seal = seal or Seal()
+    vault = open_vault(storage, target.database)
     if dry_run:
-        directory = store.check_directory(storage, target.database)
+        vault.check()
         means = _find_means(target, pg_bin, progress)
         with open_snapshot(
             means.target, lock_wait_timeout_s=lock_wait_timeout_s, progress=progress
         ) as snapshot:
             picture = _fetch_picture(snapshot, progress)
-        return _build_plan(means, picture, directory, clock() - started)
-    directory = store.prepare_directory(storage, target.database)
+        return _build_plan(means, picture, vault.place, seal, clock() - started)
+    vault.prepare()
     means = _find_means(target, pg_bin, progress)
-    backup_id = store.build_backup_id(datetime.now(UTC))
-    with store.open_partial(directory, backup_id) as partial:
+    backup_id = build_backup_id(datetime.now(UTC))
+    with vault.open_draft(backup_id) as draft:
         with open_snapshot(
             means.target, lock_wait_timeout_s=lock_wait_timeout_s, progress=progress
         ) as snapshot:
             picture = _fetch_picture(snapshot, progress)
-            _write_archive(
-                means, snapshot, picture, partial, jobs=jobs, progress=progress
+            written = write_contents(
+                draft,
+                seal,
+                snapshot,
+                picture.catalog,
+                target=means.target,
+                tools=means.tools,
+                jobs=jobs,
+                progress=progress,
             )
-        files = _verify_archive(means.tools, partial, picture.tables, jobs, progress)
-        manifest = _build_manifest(means, picture, backup_id, files, clock() - started)
-        progress("making it durable")
-        location = store.publish(partial, manifest)
+        _require_all_rows(picture.tables, written)
+        backup = Backup(files=written.files, read=draft.read, seal=seal)
+        verification = _verify(
+            backup,
+            _lower(level, seal),
+            means.tools,
+            scratch_server or target,
+            picture.properties,
+            jobs=jobs,
+            progress=progress,
+        )
+        if verification.problems:
+            raise ToolFailed(
+                f"the backup cannot be restored: "
+                f"{list_some(list(verification.problems))}",
+                hint="look at the storage, or at what is named, then take it again",
+            )
+        manifest = _build_manifest(
+            means,
+            picture,
+            backup_id,
+            written,
+            seal=seal,
+            verification=verification,
+            duration_s=clock() - started,
+        )
+        progress("publishing it")
+        location = draft.publish(write_manifest(manifest))
     return _build_report(means, manifest, location)
 
 
@@ -157,8 +191,11 @@ def require_means(
         Refused: the storage cannot be written to.
         ToolFailed: pg_dump is missing or too old.
     """
-    check = store.check_directory if dry_run else store.prepare_directory
-    check(storage, target.database)
+    vault = open_vault(storage, target.database)
+    if dry_run:
+        vault.check()
+    else:
+        vault.prepare()
     _find_tools(target, pg_bin)
 
 
@@ -193,16 +230,51 @@ def list_some(lines: list[str]) -> str:
     return "; ".join(lines[:MOST_SHOWN] + ([f"and {rest} more"] if rest > 0 else []))
 
 
+def _lower(level: Verified, seal: Seal) -> Verified:
+    """Without the identity nobody can look into what was just encrypted."""
+    blind = seal.encrypts and not seal.can_open and level is not Verified.NONE
+    return Verified.CHECKSUM if blind else level
+
+
+def _verify(
+    backup: Backup,
+    level: Verified,
+    tools: ClientTools,
+    server: Target,
+    like: DatabaseProperties,
+    *,
+    jobs: int,
+    progress: Progress,
+) -> Verification:
+    problems: list[str] = []
+    if level is Verified.CHECKSUM:
+        progress("verifying: reading every file back")
+        problems = find_damaged_files(backup, jobs)
+    elif level is not Verified.NONE:
+        progress("verifying: decoding every file, counting and summing the rows")
+        problems = find_false_contents(backup, tools, jobs)
+    if level is Verified.RESTORED and not problems:
+        problems = find_false_restore(
+            server, tools, backup, like=like, jobs=jobs, progress=progress
+        )
+    return Verification(level=level, at=datetime.now(UTC), problems=tuple(problems))
+
+
+def _require_all_rows(expected: tuple[TableRows, ...], written: Written) -> None:
+    wrong = compare_rows(
+        expected, {parse_table_name(each.name): each.rows for each in written.tables}
+    )
+    if wrong:
+        raise ToolFailed(
+            f"the files do not hold what the snapshot held: {list_some(wrong)}",
+            hint="take the backup again when no migration is running",
+        )
+
+
 def _find_means(target: Target, pg_bin: str, progress: Progress) -> _Means:
     pinned, number, tools = _find_tools(target, pg_bin)
-    compression = find_compression(tools)
-    progress(f"using {tools}, {compression}")
-    return _Means(
-        target=pinned,
-        server_version_num=number,
-        tools=tools,
-        compression=compression,
-    )
+    progress(f"using {tools}, {COMPRESSION}")
+    return _Means(target=pinned, server_version_num=number, tools=tools)
 
 
 def _find_tools(target: Target, pg_bin: str) -> tuple[Target, int, ClientTools]:
@@ -225,64 +297,14 @@ def _fetch_picture(snapshot: Snapshot, progress: Progress) -> _Picture:
     )
 
 
-def _write_archive(
-    means: _Means,
-    snapshot: Snapshot,
-    picture: _Picture,
-    partial: Path,
-    *,
-    jobs: int,
-    progress: Progress,
-) -> None:
-    catalog = write_catalog(picture.catalog)
-    (partial / store.CATALOG).write_text(catalog, encoding="utf-8")
-    dump_archive(
-        means.tools,
-        means.target,
-        partial / store.ARCHIVE,
-        snapshot_id=snapshot.snapshot_id,
-        encoding=picture.properties.encoding,
-        compression=means.compression,
-        jobs=jobs,
-        lock_wait_timeout_s=DUMP_LOCK_WAIT_S,
-        progress=Pace(progress),
-    )
-
-
-def _verify_archive(
-    tools: ClientTools,
-    partial: Path,
-    expected: tuple[TableRows, ...],
-    jobs: int,
-    progress: Progress,
-) -> tuple[StoredFile, ...]:
-    """Hash all files and, in the same time, decode the archive and count its rows."""
-    progress("verifying: checksums, and the archive's rows read to its end")
-    with ThreadPoolExecutor(max_workers=jobs) as executor:
-        hashed = [
-            executor.submit(store.read_file_facts, partial, path)
-            for path in store.list_files(partial)
-        ]
-        try:
-            counted = count_archive_rows(tools, partial / store.ARCHIVE)
-        except BaseException:
-            executor.shutdown(cancel_futures=True)
-            raise
-        files = tuple(each.result() for each in hashed)
-    wrong = compare_rows(expected, counted)
-    if wrong:
-        raise ToolFailed(
-            f"the archive does not hold what the snapshot held: {list_some(wrong)}",
-            hint="take the backup again when no migration is running",
-        )
-    return files
-
-
 def _build_manifest(
     means: _Means,
     picture: _Picture,
     backup_id: str,
-    files: tuple[StoredFile, ...],
+    written: Written,
+    *,
+    seal: Seal,
+    verification: Verification,
     duration_s: float,
 ) -> Manifest:
     return Manifest(
@@ -294,9 +316,8 @@ def _build_manifest(
         server_version_num=means.server_version_num,
         dbops_version=__version__,
         pg_dump_version=means.tools.version,
-        archive_format=FORMAT,
-        compression=means.compression,
-        verified=Verified.CONTENTS,
+        verifications=(verification,),
+        encrypted=seal.encrypts,
         fingerprint=picture.catalog.fingerprint,
         encoding=picture.properties.encoding,
         collation=picture.properties.collation,
@@ -306,15 +327,15 @@ def _build_manifest(
         migrations=picture.migrations,
         tables=picture.tables,
         database_size_bytes=picture.facts.database_size_bytes,
-        size_bytes=sum(each.size_bytes for each in files),
-        files=files,
+        size_bytes=sum(each.size_bytes for each in written.files),
+        files=written.files,
     )
 
 
-def _build_report(means: _Means, manifest: Manifest, location: Path) -> BackupReport:
+def _build_report(means: _Means, manifest: Manifest, location: str) -> BackupReport:
     return BackupReport(
         backup_id=manifest.backup_id,
-        location=str(location),
+        location=location,
         taken_at=manifest.taken_at,
         size_bytes=manifest.size_bytes,
         database_size_bytes=manifest.database_size_bytes,
@@ -324,17 +345,18 @@ def _build_report(means: _Means, manifest: Manifest, location: Path) -> BackupRe
         fingerprint=manifest.fingerprint,
         migrations=manifest.migrations,
         tools=str(means.tools),
-        compression=manifest.compression,
+        compression=COMPRESSION,
+        encrypted=manifest.encrypted,
         dry_run=False,
     )
 
 
 def _build_plan(
-    means: _Means, picture: _Picture, directory: Path, duration_s: float
+    means: _Means, picture: _Picture, place: str, seal: Seal, duration_s: float
 ) -> BackupReport:
     return BackupReport(
         backup_id="",
-        location=str(directory),
+        location=place,
         taken_at=picture.facts.taken_at,
         size_bytes=0,
         database_size_bytes=picture.facts.database_size_bytes,
@@ -344,6 +366,7 @@ def _build_plan(
         fingerprint=picture.catalog.fingerprint,
         migrations=picture.migrations,
         tools=str(means.tools),
-        compression=means.compression,
+        compression=COMPRESSION,
+        encrypted=seal.encrypts,
         dry_run=True,
     )

@@ -11,7 +11,7 @@ from django.db.migrations.operations.base import Operation
 
 from dbops.core.catalog import Catalog
 from dbops.operations.apply import StatementLog, apply_migration, describe_operation
-from dbops.operations.back_up import record_backup
+from dbops.operations.back_up import read_level, record_backup
 from dbops.operations.backup import require_means, take_backup
 from dbops.operations.context import Context
 from dbops.operations.deploy_report import (
@@ -26,6 +26,7 @@ from dbops.operations.guard import (
     require_known_schema,
 )
 from dbops.operations.history import History, get_id, read_history
+from dbops.operations.replay import get_scratch_server
 from dbops.operations.run import (
     claim_session,
     close_cut_off_run,
@@ -42,6 +43,7 @@ from dbops.operations.schema import (
     build_expectation,
     fetch_live_catalog,
 )
+from dbops.operations.sealing import build_seal
 from dbops.operations.settle import Mismatch, Settlement, clean_up
 from dbops.postgres.deploy_lock import DeployLock, open_deploy_lock
 from dbops.postgres.ledger import Ledger
@@ -163,6 +165,9 @@ class _Deployment:
             report = take_backup(
                 self.context.target,
                 storage=self.context.settings.backup_directory,
+                seal=build_seal(self.context.settings),
+                level=read_level(self.context.settings),
+                scratch_server=get_scratch_server(self.context),
                 pg_bin=self.context.settings.pg_bin,
                 progress=self.context.progress,
             )

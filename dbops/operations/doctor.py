@@ -22,7 +22,8 @@ from dbops.core.finding import Finding, Level, find_exit_code
 from dbops.core.target import Target
 from dbops.errors import DbopsError, ServerFailed
 from dbops.operations.context import Context
-from dbops.operations.storage import check_directory
+from dbops.operations.storage import open_vault
+from dbops.operations.storage.directory import DirectoryVault
 from dbops.postgres import doctor as ask
 from dbops.postgres.deploy_lock import fetch_holder
 from dbops.postgres.ledger import fetch_last_deployment, ledger_exists
@@ -232,21 +233,24 @@ def _look_at_storage(
 ) -> Iterator[Finding]:
     """Look whether backups can be written, and whether one more has room."""
     database = target.database if target else context.alias
+    where = context.settings.backup_directory
     try:
-        directory = check_directory(context.settings.backup_directory, database)
+        vault = open_vault(where, database)
+        vault.check()
     except DbopsError as error:
         yield Finding(
             id="dbops.D008",
             level=Level.ERROR,
-            object=context.settings.backup_directory,
+            # A URL may hold a password.
+            object="" if "@" in where else where,
             message=error.message,
             hint=error.hint or "",
         )
         return
-    if server:
-        places = (directory, *directory.parents)
+    if server and isinstance(vault, DirectoryVault):
+        places = (vault.directory, *vault.directory.parents)
         nearest = next(each for each in places if each.is_dir())
-        disk = _measure(nearest, name=directory.parent)
+        disk = _measure(nearest, name=vault.directory.parent)
         yield from judge.judge_storage_space(disk, server.database_size_bytes)
 
 

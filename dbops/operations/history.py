@@ -97,14 +97,15 @@ def read_history(context: Context) -> History:
     return History(
         plan=plan,
         applied=frozenset(recorded & {get_id(each) for each in plan}),
-        unknown=_find_unknown(loader, recorded),
+        unknown=find_unknown(loader, recorded),
         loader=loader,
     )
 
 
-def _find_unknown(
+def find_unknown(
     loader: MigrationLoader, recorded: set[MigrationId]
 ) -> tuple[MigrationId, ...]:
+    """Return the recorded migrations of the installed apps that are not on disk."""
     known = {MigrationId(*key) for key in loader.disk_migrations}
     replaced = {
         MigrationId(*key)

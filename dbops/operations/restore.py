@@ -3,74 +3,67 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
-from shlex import quote
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
 
-import psycopg
-from psycopg import errors, sql
-
-from dbops.core.archive import parse_table_name
-from dbops.core.catalog import Catalog, read_catalog
-from dbops.core.compare import Comparison, Difference, compare_catalogs
+from dbops.core.compare import Comparison, Difference
+from dbops.core.details import Details
 from dbops.core.manifest import Manifest, TableRows
+from dbops.core.migration import MigrationId
 from dbops.core.progress import Progress, silent
+from dbops.core.table_name import parse_table_name
 from dbops.core.target import Target
-from dbops.errors import (
-    DbopsError,
-    NeedsRepair,
-    Refused,
-    Reverted,
-    ServerFailed,
-    UsageError,
-)
-from dbops.operations import storage as store
+from dbops.errors import Reverted
 from dbops.operations.backup import compare_rows, list_some, require_jobs
-from dbops.operations.pace import Pace
-from dbops.postgres.archive import restore_archive
-from dbops.postgres.catalog import fetch_catalog
-from dbops.postgres.normalise import drop_equal_expressions
-from dbops.postgres.scratch import (
-    DatabaseProperties,
-    create_database,
-    drop_database,
-    open_maintenance_session,
+from dbops.operations.choosing import Chosen, choose_backup, require_intact
+from dbops.operations.filling import fill_database
+from dbops.operations.fitting import find_fit
+from dbops.operations.new_database import (
+    Means,
+    comment_on_database,
+    find_means,
+    new_database,
+    require_absent,
+    require_name,
 )
-from dbops.postgres.session import Connection, open_session
-from dbops.postgres.snapshot import (
-    explain_server_failures,
-    fetch_relations,
-    fetch_row_counts,
-)
-from dbops.postgres.tools import ClientTools, find_tools, pin_target
+from dbops.operations.proving import compare_contents, compare_schema, fetch_contents
+from dbops.operations.sealing import Seal
+from dbops.postgres.scratch import open_maintenance_session
+from dbops.postgres.session import open_session
+from dbops.postgres.snapshot import explain_server_failures
 
-LONGEST_NAME_BYTES = 63
-UNFINISHED = "dbops: restore of backup {} in progress"
-LOCALE_ERRORS = (
-    errors.InvalidParameterValue,
-    errors.WrongObjectType,
-    errors.UndefinedObject,
-    errors.FeatureNotSupported,
-    errors.InvalidObjectDefinition,
-)
-"""What servers say when they do not have a locale, or have it otherwise."""
+OTHER_BACKUPS = "restore another backup: manage.py dbops_backups"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreReport:
-    """A backup in a new database; with `dry_run` what would be restored."""
+    """A restored backup; with `dry_run` what would be restored."""
 
     backup_id: str
+    taken_at: datetime
+    """The moment whose contents are restored."""
     database: str
-    """The new database's name on the server."""
+    """The name on the server of the database that has them now."""
     previous_database: str | None = None
+    """What it replaced, under the name that this has now."""
+    previous_dropped: bool = False
+    as_schema: str | None = None
+    """The new schema that has single tables."""
+    sessions_terminated: int | None = None
+    downtime_s: float | None = None
+    """How long nobody could connect while the names were exchanged."""
+    ledger_entries: int | None = None
+    """Entries that the ledger had besides those of the backup, and that it keeps."""
     duration_s: float
     tables: tuple[TableRows, ...]
     schema_matches: bool | None
-    """None when it was not looked at: a dry run."""
+    """None when it was not looked at: a dry run, or single tables."""
     differences: tuple[Difference, ...]
+    pending: tuple[MigrationId, ...]
+    """On disk, and not in the backup."""
+    unknown: tuple[MigrationId, ...]
+    """In the backup, and not on disk."""
     notes: tuple[str, ...]
     tools: str
     dry_run: bool
@@ -81,22 +74,13 @@ class RestoreReport:
         return 3 if self.schema_matches is False else 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Means:
-    """What a restore is done with."""
-
-    target: Target
-    """The new database."""
-    tools: ClientTools
-    collations_from: DatabaseProperties
-
-
 def restore_backup(
     target: Target,
     *,
     storage: str,
-    backup_id: str,
+    backup_id: str | datetime,
     into: str,
+    seal: Seal | None = None,
     pg_bin: str = "",
     progress: Progress = silent,
     jobs: int = 2,
@@ -105,245 +89,150 @@ def restore_backup(
 ) -> RestoreReport:
     """Restore a backup of the target's database into a new one beside it.
 
-    `backup_id` may be `latest` or the beginning of an id. The new database is dropped
-    again when anything fails; it stays when only its schema differs, which the report
-    says.
+    `backup_id` may be `latest`, the beginning of an id, or a moment: the newest from
+    before it. The new database is dropped again when anything fails; it stays when
+    only its schema differs, which the report says.
 
     Raises:
         UsageError: there is no such backup, or `into` is no name.
         Refused: a file of the backup is damaged, or the database exists already.
         ToolFailed: pg_restore is missing or failed.
-        Reverted: the rows are not those of the manifest.
+        Reverted: the rows are not those of the backup.
     """
     started = clock()
-    _require_name(into)
+    require_name(into)
     require_jobs(jobs)
-    backup = store.find_backup(storage, target.database, backup_id)
-    manifest = store.read_stored_manifest(backup)
-    progress(f"verifying the checksums of backup {backup.backup_id}")
-    require_intact(backup, manifest, jobs)
-    expected = read_catalog(backup.catalog.read_text(encoding="utf-8"))
+    chosen = choose_intact(
+        target,
+        storage=storage,
+        reference=backup_id,
+        seal=seal,
+        progress=progress,
+        jobs=jobs,
+    )
+    manifest = chosen.manifest
     with open_maintenance_session(target) as connection:
-        means = _find_means(target, connection, manifest, into, pg_bin)
-        _require_absent(connection, into)
-        if dry_run:
-            return _build_plan(means, manifest, clock() - started)
+        means = find_means(target, connection, manifest, into, pg_bin)
+        require_absent(connection, into)
+    plan = build_plan(manifest, into, str(means.tools))
+    if dry_run:
+        return replace(plan, duration_s=round(clock() - started, 3))
     progress(f'creating database "{into}"')
-    with _new_database(means, manifest) as notes:
-        progress(f"restoring with {means.tools}".replace("pg_dump", "pg_restore"))
-        restore_archive(
-            means.tools,
-            means.target,
-            backup.archive,
-            jobs=jobs,
-            progress=Pace(progress),
-        )
-        progress("verifying rows and schema")
-        comparison = _verify(means.target, manifest, expected)
-    return RestoreReport(
-        backup_id=manifest.backup_id,
-        database=into,
+    with new_database(means, manifest) as notes:
+        comparison = fill_and_verify(means, chosen, jobs=jobs, progress=progress)
+        with open_maintenance_session(target) as connection:
+            comment_on_database(connection, into, None)
+    return replace(
+        build_report(plan, comparison, notes),
         duration_s=round(clock() - started, 3),
-        tables=manifest.tables,
-        schema_matches=not comparison.differences,
-        differences=comparison.differences,
-        notes=(*notes, *map(str, comparison.notes)),
-        tools=str(means.tools),
-        dry_run=False,
     )
 
 
-def require_intact(backup: store.StoredBackup, manifest: Manifest, jobs: int) -> None:
-    """Refuse a backup with a file that is missing or not as it was written."""
-    with ThreadPoolExecutor(max_workers=jobs) as executor:
-        found = executor.map(
-            lambda file: store.find_damage(backup.directory, file), manifest.files
-        )
-        damage = [each for each in found if each]
-    if damage:
-        raise Refused(
-            f"backup {backup.backup_id} is damaged: {list_some(damage)}",
-            hint="restore another one, or this one's copy from elsewhere",
-        )
-
-
-def _require_name(into: str) -> None:
-    if not into or "\0" in into or len(into.encode()) > LONGEST_NAME_BYTES:
-        raise UsageError(
-            f'"{into}" cannot be the name of a database: it takes 1 to '
-            f"{LONGEST_NAME_BYTES} bytes"
-        )
-
-
-def _find_means(
+def choose_intact(
     target: Target,
-    connection: Connection,
-    manifest: Manifest,
-    into: str,
-    pg_bin: str,
-) -> _Means:
-    major = connection.info.server_version // 10000
-    if major < manifest.server_major:
-        raise Refused(
-            f"the backup is from PostgreSQL {manifest.server_major}, and the server "
-            f"is {major}: an older server cannot take it",
-            hint=f"restore into PostgreSQL {manifest.server_major} or later",
-        )
-    pinned = pin_target(target, connection)
-    return _Means(
-        target=pinned.with_database(into),
-        # An older pg_restore cannot read a newer pg_dump's archive.
-        tools=find_tools(
-            pinned, least_major=max(major, manifest.pg_dump_major), pg_bin=pg_bin
-        ),
-        collations_from=DatabaseProperties(
-            encoding=manifest.encoding,
-            collation=manifest.collation,
-            character_type=manifest.character_type,
-            provider=manifest.locale_provider,
-            locale=manifest.locale,
-        ),
-    )
+    *,
+    storage: str,
+    reference: str | datetime,
+    seal: Seal | None,
+    progress: Progress,
+    jobs: int,
+) -> Chosen:
+    """Find a backup, and read every file of it once.
 
-
-def _require_absent(connection: Connection, into: str) -> None:
-    row = connection.execute(
-        "SELECT pg_catalog.shobj_description(oid, 'pg_database')"
-        " FROM pg_catalog.pg_database WHERE datname = %(name)s",
-        {"name": into},
-    ).fetchone()
-    if row is None:
-        return
-    if str(row[0]).startswith(UNFINISHED.partition("{")[0]):
-        raise Refused(
-            f'database "{into}" is being restored, or was left by a restore that '
-            "was killed",
-            hint=f"when no other restore is running: dropdb {quote(into)}",
-        )
-    raise Refused(
-        f'database "{into}" exists already',
-        hint="name a new one with --into",
-    )
-
-
-@contextmanager
-def _new_database(means: _Means, manifest: Manifest) -> Iterator[tuple[str, ...]]:
-    """Create the database; drop it when the block raises, and say so.
-
-    Yields what could not be had: nothing, or a line on the locale.
+    Raises:
+        UsageError: there is no such backup.
+        Refused: a file is damaged.
     """
-    created = means.target
-    is_ours = False
-    try:
-        with open_maintenance_session(created) as connection:
-            notes = _create(connection, means, manifest)
-            is_ours = True
-            connection.execute(
-                sql.SQL("COMMENT ON DATABASE {} IS {}").format(
-                    sql.Identifier(created.database),
-                    UNFINISHED.format(manifest.backup_id),
-                )
-            )
-        yield notes
-    except BaseException as error:
-        if is_ours:
-            _drop(created, error)
-        if is_ours and isinstance(error, DbopsError):
-            raise type(error)(
-                f'{error.message}; database "{created.database}" was dropped again',
-                hint=error.hint,
-            ) from error
-        raise
+    chosen = choose_backup(
+        target, storage=storage, reference=reference, seal=seal, progress=progress
+    )
+    chosen.backup.read_details()  # A wrong key is found now, not when all is read.
+    found = chosen.manifest.backup_id
+    progress(f"verifying the checksums of backup {found}")
+    require_intact(chosen.backup, found, jobs)
+    return chosen
 
 
-def _create(
-    connection: Connection, means: _Means, manifest: Manifest
-) -> tuple[str, ...]:
-    into = means.target.database
-    try:
-        create_database(connection, into, means.collations_from)
-    except (errors.DuplicateDatabase, errors.UniqueViolation) as error:
-        # The second is what the slower of two at once gets.
-        raise Refused(f'database "{into}" exists already') from error
-    except errors.InsufficientPrivilege as error:
-        role = connection.info.user
-        raise Refused(
-            f'role "{role}" may not create database "{into}"',
-            hint=f'ALTER ROLE "{role}" CREATEDB;',
-        ) from error
-    except LOCALE_ERRORS as error:
-        with explain_server_failures():
-            create_database(connection, into, None)
-        note = (
-            f"the server does not have the backup's locale ({manifest.encoding}, "
-            f"{manifest.collation}), so text may sort otherwise: "
-            f"{error.diag.message_primary}"
-        )
-        return (note,)
-    except psycopg.Error as error:
-        raise ServerFailed(
-            f'could not create database "{into}": {error}'.strip()
-        ) from error
-    return ()
+def fill_and_verify(
+    means: Means,
+    chosen: Chosen,
+    *,
+    jobs: int,
+    progress: Progress,
+    with_access: bool = False,
+) -> Comparison:
+    """Restore into the new database, and compare it with what was backed up.
 
+    `with_access` restores owners and grants, too.
 
-def _drop(created: Target, cause: BaseException) -> None:
-    try:
-        with open_maintenance_session(created) as connection:
-            drop_database(connection, created.database)
-    except (psycopg.Error, DbopsError) as error:
-        raise NeedsRepair(
-            f"the restore failed ({cause or 'interrupted'}), and the half restored "
-            f'database "{created.database}" could not be dropped: {error}',
-            hint=f"dropdb --force {quote(created.database)}",
-        ) from cause
-
-
-def _verify(created: Target, manifest: Manifest, expected: Catalog) -> Comparison:
-    """Compare rows and schema with the backup's; leave statistics for the planner."""
+    Raises:
+        ToolFailed: pg_restore failed.
+        ServerFailed: the server did not take the rows.
+        Reverted: the rows are not those of the backup.
+    """
+    details = chosen.backup.read_details()
+    fill_database(
+        means.target,
+        means.tools,
+        chosen.backup,
+        details,
+        jobs=jobs,
+        progress=progress,
+        with_access=with_access,
+    )
+    progress("verifying rows and schema")
+    _require_contents(means.target, chosen.manifest, details, jobs)
+    comparison = compare_schema(means.target, details.catalog)
+    progress("gathering statistics for the planner")
     with (
-        open_session(created, purpose="restore") as connection,
+        open_session(means.target, purpose="restore") as connection,
         explain_server_failures(),
     ):
-        relations = fetch_relations(connection)
-        counted = {
-            parse_table_name(table.name): table.rows
-            for table in fetch_row_counts(connection, relations)
-        }
-        wrong = compare_rows(manifest.tables, counted)
-        if wrong:
-            raise Reverted(
-                f"backup {manifest.backup_id} was not restored whole: "
-                f"{list_some(wrong)}",
-                hint="restore another backup: manage.py dbops_backups",
-            )
-        comparison = _compare_schema(connection, expected)
+        connection.execute("SET statement_timeout = 0")
         connection.execute("ANALYZE")
-        connection.execute(
-            sql.SQL("COMMENT ON DATABASE {} IS NULL").format(
-                sql.Identifier(created.database)
-            )
-        )
     return comparison
 
 
-def _compare_schema(connection: Connection, expected: Catalog) -> Comparison:
-    # A few definitions (CHECK ... IN on varchar) are spelled otherwise after they were
-    # dumped and restored once. Nobody uses the new database yet, so its tables will do.
-    actual = fetch_catalog(connection)
-    comparison = compare_catalogs(expected, actual)
-    return drop_equal_expressions(comparison, expected, actual, connection)
+def _require_contents(
+    created: Target, manifest: Manifest, details: Details, jobs: int
+) -> None:
+    found = fetch_contents(created, jobs)
+    rows = {parse_table_name(name): each.rows for name, each in found.items()}
+    wrong = compare_rows(manifest.tables, rows) or [*compare_contents(details, found)]
+    if wrong:
+        raise Reverted(
+            f"backup {manifest.backup_id} was not restored whole: {list_some(wrong)}",
+            hint=OTHER_BACKUPS,
+        )
 
 
-def _build_plan(means: _Means, manifest: Manifest, duration_s: float) -> RestoreReport:
+def build_plan(manifest: Manifest, database: str, tools: str) -> RestoreReport:
+    """Return what is known before anything is done."""
+    fit = find_fit(manifest.migrations)
     return RestoreReport(
         backup_id=manifest.backup_id,
-        database=means.target.database,
-        duration_s=round(duration_s, 3),
+        taken_at=manifest.taken_at,
+        database=database,
+        duration_s=0,
         tables=manifest.tables,
         schema_matches=None,
         differences=(),
+        pending=fit.pending,
+        unknown=fit.unknown,
         notes=(),
-        tools=str(means.tools),
+        tools=tools,
         dry_run=True,
+    )
+
+
+def build_report(
+    plan: RestoreReport, comparison: Comparison, notes: tuple[str, ...]
+) -> RestoreReport:
+    """Return the plan as a thing done."""
+    return replace(
+        plan,
+        schema_matches=not comparison.differences,
+        differences=comparison.differences,
+        notes=(*notes, *map(str, comparison.notes)),
+        dry_run=False,
     )

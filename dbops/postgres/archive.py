@@ -3,91 +3,77 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable
+from enum import StrEnum
 from pathlib import Path
 
 from psycopg.conninfo import make_conninfo
 
-from dbops.core.archive import RowCounter, TableName
 from dbops.core.progress import Progress, silent
 from dbops.core.target import Target
 from dbops.errors import Busy, DbopsError, ToolFailed
 from dbops.postgres.session import WHO_IS_AT_WORK
+from dbops.postgres.snapshot import Relation
 from dbops.postgres.tools import ClientTools, run_tool
 
-FORMAT = "directory"
-ZSTD, GZIP = "zstd:1", "gzip:1"
-FIRST_MAJOR_WITH_ZSTD = 16
-NATIVE_ENCODINGS = frozenset({"UTF8", "SQL_ASCII"})
 LOCK_SIGNS = ("could not obtain lock", "Query was: LOCK TABLE")
-"""A worker found somebody waiting, or `--lock-wait-timeout` was over."""
+"""Somebody waits for a table, or `--lock-wait-timeout` was over."""
 
-_DUMPING = re.compile(r"dumping contents of table (.*)")
 _RESTORING = re.compile(r"(?:processing data for table|creating (?:INDEX|FK \S+)) (.*)")
 
 
-def find_compression(tools: ClientTools) -> str:
-    """Return the best compression that this pg_dump was built with.
+class Section(StrEnum):
+    """A part of an archive, in the order in which they are restored."""
 
-    zstd costs about as much as no compression at all, gzip several times that. pg_dump
-    judges the option before it looks for the server, which is nowhere here.
-    """
-    if tools.major < FIRST_MAJOR_WITH_ZSTD:
-        return GZIP
-    nowhere = Target(alias="", parameters={"host": "/nonexistent", "dbname": "none"})
-    try:
-        run_tool(tools.directory / "pg_dump", [f"--compress={ZSTD}"], target=nowhere)
-    except ToolFailed as error:
-        if "compress" in error.message:
-            return GZIP
-    return ZSTD
+    PRE_DATA = "pre-data"
+    """What rows need: schemas, types, functions, tables."""
+    DATA = "data"
+    """Positions of sequences, large objects, rows of extensions' tables."""
+    POST_DATA = "post-data"
+    """Indexes, keys, triggers, policies; materialised views are filled."""
 
 
-def dump_archive(
+def dump_all_but_rows(
     tools: ClientTools,
     target: Target,
-    archive: Path,
     *,
     snapshot_id: str,
-    encoding: str,
-    compression: str,
-    jobs: int,
+    without: Iterable[Relation],
     lock_wait_timeout_s: float,
-    progress: Progress = silent,
+    on_output: Callable[[bytes], None],
 ) -> None:
-    """Write what an exported snapshot sees into the new directory `archive`.
+    """Write what a snapshot sees, but for the rows of some tables, as one archive.
 
-    The tables must be locked by the snapshot's owner already. Nothing is fsynced.
+    Positions of sequences, large objects, what fills materialised views, and the rows
+    of extensions' tables are in it. The tables must be locked by the snapshot's owner
+    already.
 
     Raises:
         Busy: somebody waits for a table's strongest lock; the dump would be in the way.
         ToolFailed: pg_dump failed.
     """
-    level = compression.partition(":")[2]
     arguments = [
-        "--format=directory",
-        f"--file={archive}",
-        f"--jobs={jobs}",
+        "--format=custom",
         f"--snapshot={snapshot_id}",
-        # pg_dump 15 knows gzip alone, by its level.
-        f"--compress={level if compression == GZIP else compression}",
+        "--compress=1",
         f"--lock-wait-timeout={max(1, round(lock_wait_timeout_s * 1000))}",
         "--no-password",
-        "--no-sync",
-        "--verbose",
+        *(f"--exclude-table-data={_build_pattern(each)}" for each in without),
     ]
-    if encoding not in NATIVE_ENCODINGS:
-        # The names in the archive are read later.
-        arguments.append("--encoding=UTF8")
-
-    def tell(line: str) -> None:
-        if match := _DUMPING.search(line):
-            progress(f"dumping {match[1].strip()}")
-
     try:
-        run_tool(tools.directory / "pg_dump", arguments, target=target, on_line=tell)
+        run_tool(
+            tools.directory / "pg_dump", arguments, target=target, on_output=on_output
+        )
     except ToolFailed as error:
         raise _find_busy(error) or error from error
+
+
+def _build_pattern(relation: Relation) -> str:
+    """Return the pattern that only this table has."""
+    return ".".join(
+        '"' + each.replace('"', '""') + '"'
+        for each in (relation.schema, relation.relation)
+    )
 
 
 def _find_busy(error: ToolFailed) -> DbopsError | None:
@@ -101,34 +87,33 @@ def _find_busy(error: ToolFailed) -> DbopsError | None:
     )
 
 
-def count_archive_rows(tools: ClientTools, archive: Path) -> Mapping[TableName, int]:
-    """Decode the whole archive with pg_restore and count each table's rows.
+def decode_archive(tools: ClientTools, archive: Path) -> None:
+    """Decode the whole archive with pg_restore.
 
     Raises:
         ToolFailed: the archive is cut off or damaged.
     """
-    counter = RowCounter()
     run_tool(
         tools.directory / "pg_restore",
-        ["--data-only", "--file=-", str(archive)],
-        on_output=counter.feed,
+        ["--file=-", str(archive)],
+        on_output=lambda _chunk: None,
     )
-    if not counter.is_complete:
-        raise ToolFailed(f'the archive in "{archive}" ends inside a table')
-    return counter.rows
 
 
-def restore_archive(
+def restore_section(
     tools: ClientTools,
     target: Target,
     archive: Path,
+    section: Section,
     *,
     jobs: int,
+    with_access: bool = False,
     progress: Progress = silent,
 ) -> None:
-    """Restore an archive into the target, an empty database.
+    """Restore a section of an archive into the target.
 
-    Owners and grants are left out: the new objects belong to the target's role.
+    Without `with_access` owners and grants are left out: the new objects belong to the
+    target's role.
 
     Raises:
         ToolFailed: pg_restore failed, at its first error.
@@ -144,9 +129,9 @@ def restore_archive(
             # A bare name with `=` in it would be taken for a connection string.
             f"--dbname={make_conninfo(dbname=target.database)}",
             f"--jobs={jobs}",
+            f"--section={section}",
             "--exit-on-error",
-            "--no-owner",
-            "--no-acl",
+            *(() if with_access else ("--no-owner", "--no-acl")),
             "--no-password",
             "--verbose",
             str(archive),

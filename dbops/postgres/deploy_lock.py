@@ -51,6 +51,11 @@ class DeployLock:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
+    @property
+    def pid(self) -> int:
+        """The session that holds it."""
+        return self._connection.info.backend_pid
+
     def check(self) -> None:
         """Make sure that it is still ours before the next change.
 

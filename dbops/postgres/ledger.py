@@ -71,6 +71,16 @@ class DigestRow:
     started_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeededBackup:
+    """A backup, and the deployment that needs it."""
+
+    backup_id: str
+    kind: str
+    state: str
+    started_at: datetime
+
+
 def ledger_exists(connection: Connection) -> bool:
     """Say whether the ledger's tables are there."""
     row = connection.execute(load("ledger_exists")).fetchone()
@@ -96,6 +106,20 @@ def fetch_last_deployment(connection: Connection) -> DeploymentRow | None:
         return None
     with connection.cursor(row_factory=class_row(DeploymentRow)) as cursor:
         return cursor.execute(load("ledger_last_deployment")).fetchone()
+
+
+def fetch_needed_backups(connection: Connection) -> list[NeededBackup]:
+    """Return the backups that a deployment still needs, the newest deployment first."""
+    with connection.cursor(row_factory=class_row(NeededBackup)) as cursor:
+        return cursor.execute(load("ledger_needed_backups")).fetchall()
+
+
+def record_verification(connection: Connection, backup_id: str, verified: str) -> None:
+    """Write down how far a backup is proven now, where the ledger knows it."""
+    connection.execute(
+        load("ledger_record_verification"),
+        {"backup_id": backup_id, "verified": verified},
+    )
 
 
 def fetch_steps(connection: Connection, deployment: UUID) -> list[StepRow]:

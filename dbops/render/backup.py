@@ -15,9 +15,10 @@ from dbops.render.text import (
 
 PROOFS = {
     Verified.NONE: "not verified",
-    Verified.CHECKSUM: "checksums written",
-    Verified.CONTENTS: "archive read to its end, rows of each table counted",
+    Verified.CHECKSUM: "every file read back",
+    Verified.CONTENTS: "every file decoded to its end, all rows counted and summed",
     Verified.RESTORED: "restored, rows and schema compared",
+    Verified.DAMAGED: "damaged",
 }
 
 

@@ -4,6 +4,6 @@
 SELECT b.backup_id,
        extract(epoch FROM pg_catalog.clock_timestamp() - b.taken_at)::float8 AS age_s
   FROM dbops_backup AS b
- WHERE b.verified <> 'none'
+ WHERE b.verified NOT IN ('none', 'damaged')
  ORDER BY b.taken_at DESC
  LIMIT 1

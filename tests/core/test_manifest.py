@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from dbops.core.archive import RowCounter, TableName
 from dbops.core.manifest import (
     DamagedManifest,
     Manifest,
     StoredFile,
     TableRows,
+    Verification,
     read_manifest,
     write_manifest,
 )
@@ -29,9 +28,14 @@ MANIFEST = Manifest(
     server_version_num=180004,
     dbops_version="0.1.0",
     pg_dump_version="18.4",
-    archive_format="directory",
-    compression="gzip:1",
-    verified="contents",
+    verifications=(
+        Verification(
+            level="contents",
+            at=datetime(2026, 11, 23, 6, 31, tzinfo=UTC),
+            problems=(),
+        ),
+    ),
+    encrypted=False,
     fingerprint="f" * 64,
     encoding="UTF8",
     collation="C.UTF-8",
@@ -42,7 +46,14 @@ MANIFEST = Manifest(
     tables=(TableRows(name='"Grüße"', rows=3),),
     database_size_bytes=1000,
     size_bytes=10,
-    files=(StoredFile(path="archive/toc.dat", size_bytes=10, sha256="0" * 64),),
+    files=(
+        StoredFile(
+            path="data/000000.zst",
+            size_bytes=10,
+            sha256="0" * 64,
+            table='"Grüße"',
+        ),
+    ),
 )
 
 
@@ -87,7 +98,7 @@ def test_refuses_json_that_is_no_manifest(text: str) -> None:
 
 def test_names_the_version_it_does_not_know() -> None:
     text = write_manifest(MANIFEST).replace(
-        '"format_version": 1', '"format_version": 9'
+        '"format_version": 2', '"format_version": 9'
     )
     with pytest.raises(DamagedManifest, match="format version 9") as caught:
         read_manifest(text)
@@ -96,52 +107,37 @@ def test_names_the_version_it_does_not_know() -> None:
 
 
 @pytest.mark.parametrize(
+    ("looks", "verified"),
+    [
+        ("", "none"),
+        ("checksum", "checksum"),
+        ("contents checksum", "contents"),
+        ("contents restored checksum", "restored"),
+        ("contents checksum!", "damaged"),
+        ("contents checksum! checksum", "contents"),
+        ("contents restored! contents", "damaged"),
+        ("contents restored! contents restored", "restored"),
+        ("checksum! contents!  contents", "contents"),
+        ("contents! checksum", "damaged"),
+        ("restored! restored checksum!", "damaged"),
+    ],
+)
+def test_counts_as_what_was_reached_unless_it_no_longer_is(
+    looks: str, verified: str
+) -> None:
+    at = MANIFEST.taken_at
+    verifications = tuple(
+        Verification(
+            level=each.rstrip("!"), at=at, problems=("bad",) if each[-1] == "!" else ()
+        )
+        for each in looks.split()
+    )
+    assert replace(MANIFEST, verifications=verifications).verified == verified
+
+
+@pytest.mark.parametrize(
     ("version", "major"), [("15.18", 15), ("18beta1", 18), ("9.6", 9), ("19devel", 19)]
 )
 def test_knows_the_major_version_of_pg_dump(version: str, major: int) -> None:
     contents = {name: getattr(MANIFEST, name) for name in Manifest.__slots__}
     assert Manifest(**contents | {"pg_dump_version": version}).pg_dump_major == major
-
-
-SCRIPT = rb"""--
--- Data for Name: a; Type: TABLE DATA
-COPY public.a (id, t) FROM stdin;
-1	COPY public.b (id) FROM stdin;
-2	\\.
-3
-4	\N
-\.
-
-SELECT pg_catalog.setval('public.a_id_seq', 4, true);
-
-COPY "Sales Data"."Or""d.er"  FROM stdin;
-\.
-
-
-COPY public.c (id) FROM stdin;
-
-\.
-
-"""
-COUNTED = {
-    TableName("public", "a"): 4,
-    TableName("Sales Data", 'Or"d.er'): 0,
-    TableName("public", "c"): 1,
-}
-
-
-@given(st.lists(st.integers(min_value=1, max_value=40), min_size=1, max_size=60))
-def test_counts_the_same_rows_however_the_script_is_cut(sizes: list[int]) -> None:
-    counter, rest = RowCounter(), SCRIPT
-    for size in sizes:
-        counter.feed(rest[:size])
-        rest = rest[size:]
-    counter.feed(rest)
-    assert counter.rows == COUNTED
-    assert counter.is_complete
-
-
-def test_notices_a_script_that_ends_inside_a_table() -> None:
-    counter = RowCounter()
-    counter.feed(SCRIPT[: SCRIPT.index(b"3\n")])
-    assert not counter.is_complete

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -16,18 +17,24 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from dbops.core.archive import TableName
-from dbops.core.catalog import read_catalog
-from dbops.core.manifest import Manifest, TableRows
+from dbops.core.manifest import Manifest
 from dbops.core.target import Target
 from dbops.errors import Busy, DbopsError, Refused, ToolFailed, UsageError
-from dbops.operations import backup as module
-from dbops.operations import storage as store
+from dbops.operations import writing
 from dbops.operations.backup import BackupReport, Verified, take_backup
+from dbops.operations.reading import Backup
+from dbops.operations.sealing import Seal
+from dbops.operations.storage import find_backup, open_vault, read_stored_manifest
+from dbops.operations.storage.directory import DirectoryVault
 from dbops.postgres import tools as tools_module
-from dbops.postgres.archive import count_archive_rows, dump_archive
+from dbops.postgres.copying import (
+    open_copy_session,
+    plan_portions,
+    read_rows,
+    use_snapshot,
+)
 from dbops.postgres.session import build_environment
-from dbops.postgres.tools import ClientTools
+from dbops.postgres.snapshot import fetch_relations
 from dbops.render.backup import render_backup
 from dbops.render.text import render_text
 from tests.databases import connect, require_superuser
@@ -45,8 +52,8 @@ COUNTING = "reading the catalog"
 
 
 def read_manifest(target: Target, storage: str) -> Manifest:
-    backup = store.find_backup(storage, target.database, "latest")
-    return store.read_stored_manifest(backup)
+    vault = open_vault(storage, target.database)
+    return read_stored_manifest(vault, find_backup(vault, target.database, "latest"))
 
 
 def count_rows(manifest: Manifest | BackupReport) -> dict[str, int]:
@@ -54,8 +61,9 @@ def count_rows(manifest: Manifest | BackupReport) -> dict[str, int]:
 
 
 def list_leftovers(target: Target, storage: str) -> list[str]:
-    directory = store.find_directory(storage, target.database)
-    return sorted(entry.name for entry in directory.iterdir())
+    vault = open_vault(storage, target.database)
+    assert isinstance(vault, DirectoryVault)
+    return sorted(entry.name for entry in vault.directory.iterdir())
 
 
 def count_sessions(target: Target) -> int:
@@ -135,8 +143,13 @@ def test_the_report_says_what_the_manifest_says(filled: Target, storage: str) ->
     assert report.backup_id == manifest.backup_id == location.name
     assert report.tables == manifest.tables
     assert report.fingerprint == manifest.fingerprint
-    catalog = read_catalog((location / "catalog.json").read_text())
-    assert catalog.fingerprint == manifest.fingerprint
+    details = Backup(
+        files=manifest.files,
+        read=lambda path: (location / path).read_bytes(),
+        seal=Seal(),
+    ).read_details()
+    assert details.catalog.fingerprint == manifest.fingerprint
+    assert {each.name: each.rows for each in details.tables} == count_rows(report)
     assert manifest.database == filled.database
     assert manifest.encoding == "UTF8"
     assert report.size_bytes == sum(
@@ -215,7 +228,7 @@ def test_counts_are_of_the_dumps_own_snapshot_while_writers_insert(
 
 
 def test_a_snapshot_taken_before_the_locks_is_dumped_empty(
-    database: Target, tmp_path: Path, tools: ClientTools
+    database: Target,
 ) -> None:
     """The fact that the order of locks and snapshot is about."""
     execute(
@@ -228,20 +241,12 @@ def test_a_snapshot_taken_before_the_locks_is_dumped_empty(
         row = session.execute("SELECT pg_export_snapshot()").fetchone()
         assert row is not None
         execute(database, "ALTER TABLE t ALTER id TYPE bigint")
-        dump_archive(
-            tools,
-            database,
-            tmp_path / "archive",
-            snapshot_id=row[0],
-            encoding="UTF8",
-            compression="gzip:1",
-            jobs=1,
-            lock_wait_timeout_s=5,
-        )
-    counted = count_archive_rows(tools, tmp_path / "archive")
-    assert counted == {TableName("public", "t"): 0}
-    wrong = module.compare_rows((TableRows(name="t", rows=1000),), counted)
-    assert wrong == ['"t" has 0 rows instead of 1,000 rows']
+        with open_copy_session(database, purpose="test") as connection:
+            (portion,) = plan_portions(connection, fetch_relations(connection))
+            with use_snapshot(connection, row[0]):
+                assert list(read_rows(connection, portion)) == []
+            with connection.transaction():
+                assert len([*itertools.chain(*read_rows(connection, portion))]) == 1000
 
 
 def test_no_table_is_dumped_empty_while_others_rewrite_it(
@@ -330,7 +335,7 @@ def test_names_the_table_that_somebody_has_locked(filled: Target, storage: str) 
 def test_gives_way_to_a_migration_that_waits_for_the_dump(
     filled: Target, storage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "DUMP_LOCK_WAIT_S", 0.2)
+    monkeypatch.setattr(writing, "LOCK_WAIT_S", 0.2)
     waiting = (
         "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND database ="
         " (SELECT oid FROM pg_database WHERE datname = current_database())"
@@ -386,16 +391,23 @@ def test_row_security_that_hides_rows_is_refused(
         execute(filled, f"DROP OWNED BY {role}", f"DROP ROLE {role}")
 
 
-def test_an_archive_that_lacks_rows_is_not_published(
-    filled: Target, storage: str, tmp_path: Path, tools: ClientTools
+@pytest.mark.parametrize(
+    ("pattern", "problem"),
+    [
+        ("data/*.zst", "was changed after it was written"),
+        ("schema/*", "was changed after it was written"),
+    ],
+)
+def test_a_file_that_the_storage_spoils_is_noticed_before_it_is_published(
+    filled: Target, storage: str, pattern: str, problem: str
 ) -> None:
-    for name in ("pg_dump", "pg_restore"):
-        script = tmp_path / name
-        extra = " --exclude-table-data=authors" if name == "pg_dump" else ""
-        script.write_text(f'#!/bin/sh\nexec "{tools.directory}/{name}" "$@"{extra}\n')
-        script.chmod(0o755)
-    with pytest.raises(ToolFailed, match='"authors" is missing instead of 5,000 rows'):
-        take_backup(filled, storage=storage, pg_bin=str(tmp_path))
+    def spoil(line: str) -> None:
+        if line.startswith("verifying"):
+            path = next(Path(storage).glob(f"*/.*/{pattern}"))
+            path.write_bytes(path.read_bytes()[:-1] + b"!")
+
+    with pytest.raises(ToolFailed, match=problem):
+        take_backup(filled, storage=storage, progress=spoil)
     assert list_leftovers(filled, storage) == []
 
 
@@ -451,7 +463,7 @@ def test_kill_9_publishes_nothing_and_the_next_run_cleans_up(
         command.communicate()
     [partial] = list_leftovers(filled, storage)
     assert partial.endswith(".partial")
-    assert store.list_backups(storage, filled.database) == ()
+    assert open_vault(storage, filled.database).list_ids() == []
     wait_until(lambda: held_tools.count_processes() == 0, "pg_dump to end")
     wait_until(lambda: count_sessions(filled) == 0, "its sessions to end")
     report = take_backup(filled, storage=storage)

@@ -73,6 +73,7 @@ def test_deploys_backs_up_verifies_and_records(lab: Lab) -> None:
     assert report["applied"] == [
         "dbops.0001_initial",
         "dbops.0002_add_step_digest",
+        "dbops.0003_add_restore_kind",
         f"{lab.app}.0001_initial",
     ]
     assert [step["name"] for step in report["steps"]] == [
@@ -118,6 +119,7 @@ def test_dry_run_changes_nothing(lab: Lab) -> None:
     assert outcome.json["pending"] == [
         "dbops.0001_initial",
         "dbops.0002_add_step_digest",
+        "dbops.0003_add_restore_kind",
         f"{lab.app}.0001_initial",
     ]
     assert (

@@ -241,7 +241,7 @@ def make_gated_tools(lab: Lab, *, waits: str) -> GatedTools:
     dump = f'{real}/pg_dump "$@"'
     work = f"{wait}exec {dump}\n" if waits == "before" else f"{dump} || exit\n{wait}:\n"
     scripts = {
-        "pg_dump": f'case "$*" in *--file=*) ;; *) exec {dump} ;; esac\n{work}',
+        "pg_dump": f'case "$*" in *--snapshot=*) ;; *) exec {dump} ;; esac\n{work}',
         "pg_restore": f'exec {real}/pg_restore "$@"\n',
     }
     for name, script in scripts.items():

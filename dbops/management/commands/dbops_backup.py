@@ -8,9 +8,10 @@ from django.core.management.base import CommandParser
 from rich.console import RenderableType
 
 from dbops.management.base import DbopsCommand, add_archive_options
-from dbops.operations.back_up import back_up
-from dbops.operations.backup import BackupReport
+from dbops.operations.back_up import LEVELS, back_up
+from dbops.operations.backup import BackupReport, Verified
 from dbops.operations.context import Context
+from dbops.operations.notify import tell_failure, tell_outcome
 from dbops.render.backup import render_backup
 
 
@@ -28,16 +29,31 @@ class Command(DbopsCommand):
             help="seconds to wait for tables that others have locked (default: 30)",
         )
         parser.add_argument(
+            "--level",
+            choices=LEVELS,
+            help="how far to prove it before it is published (default: "
+            'DBOPS["BACKUP_LEVEL"], which is contents)',
+        )
+        parser.add_argument(
             "--dry-run",
             action="store_true",
             help="lock, count and check everything, but write nothing",
         )
 
     def operate(self, context: Context, options: dict[str, Any]) -> BackupReport:
-        """Take the backup."""
+        """Take the backup; tell those who want to know when it fails."""
+        if options["dry_run"]:
+            return self._take(context, options)
+        with tell_failure(context, "backup", warn=self.stderr.write):
+            report = self._take(context, options)
+        tell_outcome(context, "backup", None, warn=self.stderr.write)
+        return report
+
+    def _take(self, context: Context, options: dict[str, Any]) -> BackupReport:
         return back_up(
             context,
             storage=options["storage"],
+            level=Verified(options["level"]) if options["level"] else None,
             lock_wait_timeout_s=options["lock_wait_timeout"],
             jobs=options["jobs"],
             dry_run=options["dry_run"],

@@ -1,41 +1,96 @@
-"""`manage.py dbops_restore`: see `dbops.operations.restore`."""
+"""`manage.py dbops_restore`: `dbops.operations.restore`, `replace`, `bring_back`."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.core.management.base import CommandParser
 from rich.console import RenderableType
 
+from dbops.errors import UsageError
 from dbops.management.base import DbopsCommand, add_archive_options
+from dbops.operations.bring_back import BringBackOptions, bring_back
+from dbops.operations.choosing import read_moment
 from dbops.operations.context import Context
+from dbops.operations.replace import ReplaceOptions, replace_database
 from dbops.operations.restore import RestoreReport, restore_backup
+from dbops.operations.sealing import build_seal
 from dbops.render.restore import render_restore
 
 
 class Command(DbopsCommand):
-    help = "Restore a backup into a new database, and prove that it is the original."
+    help = (
+        "Restore a backup into a new database, prove that it is the original, and let "
+        "it take the place of the live one; or keep it beside that, or bring back "
+        "single tables."
+    )
     destructive = True
-    effect = "creates"
+    effect = "replaces"
 
     def find_subject(self, context: Context, options: dict[str, Any]) -> str:
-        """Return the name of the new database."""
-        del context
-        return str(options["into"])
+        """Return the database that is replaced or created, or gets the tables."""
+        return str(options["into"] or context.target.database)
+
+    def find_effect(self, options: dict[str, Any]) -> str:
+        """Return what is done to it."""
+        if options["into"]:
+            return "creates"
+        return "adds a schema to" if options["tables"] else "replaces"
 
     def add_options(self, parser: CommandParser) -> None:
         """Declare which backup, and where it goes."""
         parser.add_argument(
-            "backup", metavar="BACKUP", help="its id, the beginning of it, or latest"
+            "backup",
+            metavar="BACKUP",
+            nargs="?",
+            help="its id, the beginning of it, or latest",
         )
         parser.add_argument(
+            "--before",
+            metavar="TIME",
+            help="instead of BACKUP: the newest from before this time (ISO 8601; UTC "
+            "where it has no zone)",
+        )
+        where = parser.add_mutually_exclusive_group()
+        where.add_argument(
             "--into",
-            required=True,
             metavar="NAME",
-            help="name of the new database; it must not exist",
+            help="restore into a new database of this name; replace nothing",
+        )
+        where.add_argument(
+            "--tables",
+            metavar="NAMES",
+            help="bring back only these tables (a,b), in a new schema of the live "
+            "database",
+        )
+        parser.add_argument(
+            "--as-schema",
+            metavar="NAME",
+            help="with --tables: name of the new schema (default: restored_ID)",
+        )
+        parser.add_argument(
+            "--drop-previous",
+            action="store_true",
+            help="drop the replaced database; without this it is kept under another "
+            "name",
+        )
+        parser.add_argument(
+            "--no-access",
+            action="store_false",
+            dest="with_access",
+            help="let all tables belong to this role, and leave grants out, as --into "
+            "does",
         )
         add_archive_options(
             parser, jobs_help="tables and indexes restored at a time (default: 2)"
+        )
+        parser.add_argument(
+            "--lock-wait",
+            type=float,
+            default=30.0,
+            metavar="SECONDS",
+            help="how long to wait for another run to finish (default: 30)",
         )
         parser.add_argument(
             "--dry-run",
@@ -44,18 +99,65 @@ class Command(DbopsCommand):
         )
 
     def operate(self, context: Context, options: dict[str, Any]) -> RestoreReport:
-        """Restore the backup."""
-        return restore_backup(
-            context.target,
-            storage=options["storage"] or context.settings.backup_directory,
-            backup_id=options["backup"],
-            into=options["into"],
-            pg_bin=context.settings.pg_bin,
-            progress=context.progress,
-            jobs=options["jobs"],
-            dry_run=options["dry_run"],
+        """Restore the backup, in one of the three ways."""
+        reference = _read_reference(options)
+        if options["into"]:
+            _refuse(options, "--into", as_schema=None, drop_previous=False)
+            return restore_backup(
+                context.target,
+                storage=options["storage"] or context.settings.backup_directory,
+                backup_id=reference,
+                into=options["into"],
+                seal=build_seal(context.settings),
+                pg_bin=context.settings.pg_bin,
+                progress=context.progress,
+                jobs=options["jobs"],
+                dry_run=options["dry_run"],
+            )
+        if options["tables"] is not None:
+            _refuse(options, "--tables", drop_previous=False)
+            return bring_back(
+                context,
+                BringBackOptions(
+                    tables=options["tables"],
+                    as_schema=options["as_schema"],
+                    storage=options["storage"],
+                    reference=reference,
+                    jobs=options["jobs"],
+                    dry_run=options["dry_run"],
+                ),
+            )
+        _refuse(options, "a whole restore", as_schema=None)
+        return replace_database(
+            context,
+            ReplaceOptions(
+                storage=options["storage"],
+                reference=reference,
+                jobs=options["jobs"],
+                lock_wait_s=options["lock_wait"],
+                with_access=options["with_access"],
+                drop_previous=options["drop_previous"],
+                dry_run=options["dry_run"],
+            ),
         )
 
     def render(self, report: RestoreReport) -> RenderableType:
         """Return the report's text."""
         return render_restore(report)
+
+
+def _read_reference(options: dict[str, Any]) -> str | datetime:
+    backup, before = options["backup"], options["before"]
+    if (backup is None) == (before is None):
+        raise UsageError(
+            "name a backup, or a time with --before; one of them",
+            hint="manage.py dbops_restore latest --dry-run",
+        )
+    return read_moment(before) if before is not None else str(backup)
+
+
+def _refuse(options: dict[str, Any], what: str, **without: object) -> None:
+    """Refuse options that this way of restoring does not have."""
+    for name, default in without.items():
+        if options[name] != default:
+            raise UsageError(f"--{name.replace('_', '-')} does not go with {what}")

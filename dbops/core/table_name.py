@@ -1,0 +1,39 @@
+"""Names of tables, as reports print them and as the catalog has them."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_IDENTIFIER = r'(?:"(?:[^"]|"")*"|[^\s."(]+)'
+_QUALIFIED = re.compile(rf"({_IDENTIFIER})(?:\.({_IDENTIFIER}))?")
+
+
+class TableName(NamedTuple):
+    """A table's schema and name as the catalog has them, without quotes."""
+
+    schema: str
+    name: str
+
+
+def parse_table_name(text: str) -> TableName:
+    """Return the name at the start of the text; a bare one is in `public`.
+
+    >>> parse_table_name('"Sales Data"."a""b" (id)')
+    TableName(schema='Sales Data', name='a"b')
+    >>> parse_table_name("messages")
+    TableName(schema='public', name='messages')
+    """
+    match = _QUALIFIED.match(text)
+    if not match:
+        raise ValueError(f"not a table's name: {text!r}")
+    first, second = match.groups()
+    if second is None:
+        return TableName("public", _unquote(first))
+    return TableName(_unquote(first), _unquote(second))
+
+
+def _unquote(identifier: str) -> str:
+    if identifier.startswith('"'):
+        return identifier[1:-1].replace('""', '"')
+    return identifier

@@ -1,0 +1,23 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("dbops", "0002_add_step_digest"),
+    ]
+
+    operations = [
+        migrations.AlterField(
+            model_name="deployment",
+            name="kind",
+            field=models.TextField(
+                choices=[
+                    ("baseline", "baseline"),
+                    ("deploy", "deploy"),
+                    ("rollback", "rollback"),
+                    ("resolve", "resolve"),
+                    ("restore", "restore"),
+                ]
+            ),
+        ),
+    ]

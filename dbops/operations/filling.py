@@ -1,0 +1,106 @@
+"""A new database, filled from a backup."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+
+from psycopg import sql
+
+from dbops.core.details import Details
+from dbops.core.manifest import StoredFile
+from dbops.core.packing import DamagedFile, unpack_rows
+from dbops.core.progress import Progress
+from dbops.core.table_name import parse_table_name
+from dbops.core.target import Target
+from dbops.errors import Refused
+from dbops.operations.pace import Pace
+from dbops.operations.reading import Backup
+from dbops.operations.writing import DATA
+from dbops.postgres.archive import Section, restore_section
+from dbops.postgres.copying import open_copy_session, write_rows
+from dbops.postgres.crew import work_through
+from dbops.postgres.session import Connection
+from dbops.postgres.snapshot import explain_server_failures
+from dbops.postgres.tools import ClientTools
+
+
+def fill_database(
+    target: Target,
+    tools: ClientTools,
+    backup: Backup,
+    details: Details,
+    *,
+    jobs: int,
+    progress: Progress,
+    with_access: bool = False,
+) -> None:
+    """Restore tables, rows, and then what rows have to fit.
+
+    With `with_access` owners and grants, too.
+
+    Raises:
+        Refused: a file is damaged, or was not written by dbops.
+        ToolFailed: pg_restore failed, at its first error.
+        ServerFailed: the server did not take the rows.
+    """
+    tell = Pace(progress)
+    with backup.extract_schema() as archive:
+
+        def restore(section: Section) -> None:
+            restore_section(
+                tools,
+                target,
+                archive,
+                section,
+                jobs=jobs,
+                with_access=with_access,
+                progress=tell,
+            )
+
+        progress(f"restoring the tables with {tools}".replace("pg_dump", "pg_restore"))
+        restore(Section.PRE_DATA)
+        _write_rows(target, backup, details, jobs, tell)
+        restore(Section.DATA)
+        progress("restoring indexes, keys and triggers")
+        restore(Section.POST_DATA)
+
+
+def _write_rows(
+    target: Target, backup: Backup, details: Details, jobs: int, progress: Progress
+) -> None:
+    columns = {each.name: each.columns for each in details.tables}
+    files = sorted(backup.list(DATA), key=lambda each: -each.size_bytes)
+    done, total = 0, sum(each.size_bytes for each in files) or 1
+
+    def open_session() -> AbstractContextManager[Connection]:
+        return open_copy_session(target, purpose="restore:copy")
+
+    def work(connection: Connection, file: StoredFile) -> None:
+        nonlocal done
+        if file.table is None or file.table not in columns:
+            raise Refused(f'"{file.path}" is of no table of the backup')
+        progress(f"restoring {file.table}: {done * 100 // total} % of all")
+        name = parse_table_name(file.table)
+        write_rows(
+            connection,
+            sql.Identifier(name.schema, name.name),
+            columns[file.table],
+            read_file(backup, file),
+        )
+        done += file.size_bytes
+
+    with explain_server_failures():
+        work_through(files, work, open_session=open_session, jobs=jobs)
+
+
+def read_file(backup: Backup, file: StoredFile) -> Iterator[bytes]:
+    """Yield the rows of a file, a batch at a time.
+
+    Raises:
+        Refused: it is damaged.
+    """
+    try:
+        yield from unpack_rows(backup.open(file))
+    except DamagedFile as error:
+        raise Refused(f'"{file.path}": {error}') from error

@@ -1,0 +1,226 @@
+"""Verify a backup again, and write down what was found."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import psycopg
+from django.core.exceptions import ImproperlyConfigured
+
+from dbops.core.manifest import (
+    DamagedManifest,
+    Manifest,
+    Verification,
+    write_manifest,
+)
+from dbops.core.target import Target
+from dbops.errors import DbopsError, Refused
+from dbops.operations.backup import Verified, require_jobs
+from dbops.operations.backups import Action, open_storage
+from dbops.operations.context import Context
+from dbops.operations.proving import find_false_restore
+from dbops.operations.reading import Backup, find_damaged_files, find_false_contents
+from dbops.operations.replay import get_scratch_server
+from dbops.operations.sealing import build_seal
+from dbops.operations.storage import Vault, find_backup, read_stored_manifest
+from dbops.postgres.amcheck import find_corruption
+from dbops.postgres.ledger import ledger_exists, record_verification
+from dbops.postgres.scratch import DatabaseProperties, open_maintenance_session
+from dbops.postgres.session import open_session
+from dbops.postgres.tools import find_tools, pin_target
+
+CHOICES = (Verified.CHECKSUM, Verified.CONTENTS, Verified.RESTORED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyReport:
+    """What a look at a backup found."""
+
+    action: Action = Action.VERIFY
+    backup_id: str
+    location: str
+    level: Verified
+    """How far was looked."""
+    verified: Verified
+    """What the backup counts as from now on."""
+    verified_at: datetime
+    duration_s: float
+    files: int
+    size_bytes: int
+    problems: tuple[str, ...]
+    notes: tuple[str, ...]
+    """What could not be looked at, or written down."""
+
+    @property
+    def exit_code(self) -> int:
+        """3 when something is wrong."""
+        return 3 if self.problems else 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Subject:
+    """A backup, and with what it is looked at."""
+
+    context: Context
+    manifest: Manifest
+    backup: Backup
+    jobs: int
+    notes: list[str]
+
+
+def verify_backup(
+    context: Context,
+    reference: str,
+    *,
+    storage: str | None = None,
+    level: Verified = Verified.CONTENTS,
+    jobs: int = 2,
+    clock: Callable[[], float] = time.monotonic,
+) -> VerifyReport:
+    """Look at a backup as far as the level says; write the outcome into its manifest.
+
+    Only `restored` needs a server. The ledger is told where there is one.
+
+    Raises:
+        UsageError: there is no such backup.
+        Refused: it is encrypted, and there is no identity to open it; or the server
+            cannot take it.
+        ToolFailed: pg_restore is missing, or the storage failed.
+        ServerFailed: the server cannot be reached.
+    """
+    started = clock()
+    require_jobs(jobs)
+    vault, database = open_storage(context, storage)
+    backup_id = find_backup(vault, database, reference)
+    notes: list[str] = []
+    now = datetime.now(UTC)
+    manifest: Manifest | None = None
+    try:
+        manifest = read_stored_manifest(vault, backup_id)
+    except DamagedManifest as error:
+        problems = [error.message]
+        verified = Verified.DAMAGED
+    else:
+        subject = _Subject(
+            context=context,
+            manifest=manifest,
+            backup=Backup(
+                files=manifest.files,
+                read=lambda path: vault.read(backup_id, path),
+                seal=build_seal(context.settings),
+            ),
+            jobs=jobs,
+            notes=notes,
+        )
+        problems = list(_look(subject, level))
+        look = Verification(level=level, at=now, problems=tuple(problems))
+        verified = _record(context, vault, manifest, look, notes)
+    return VerifyReport(
+        backup_id=backup_id,
+        location=vault.locate(backup_id),
+        level=level,
+        verified=verified,
+        verified_at=now,
+        duration_s=round(clock() - started, 3),
+        files=len(manifest.files) if manifest else 0,
+        size_bytes=manifest.size_bytes if manifest else 0,
+        problems=tuple(problems),
+        notes=tuple(notes),
+    )
+
+
+def _look(subject: _Subject, level: Verified) -> Iterable[str]:
+    progress = subject.context.progress
+    if level is Verified.CHECKSUM:
+        progress("verifying: reading every file")
+        return find_damaged_files(subject.backup, subject.jobs)
+    progress("verifying: decoding every file, counting and summing the rows")
+    problems = _find_false_contents(subject)
+    if problems or level is Verified.CONTENTS:
+        return problems
+    return _find_false_restore(subject)
+
+
+def _find_false_contents(subject: _Subject) -> list[str]:
+    bare = Target(alias=subject.context.alias, parameters={})
+    tools = find_tools(
+        bare,
+        least_major=subject.manifest.pg_dump_major,
+        pg_bin=subject.context.settings.pg_bin,
+    )
+    try:
+        return find_false_contents(subject.backup, tools, subject.jobs)
+    except Refused as error:
+        # The details are damaged, or cannot be decrypted.
+        problems = find_damaged_files(subject.backup, subject.jobs)
+        if not problems and subject.manifest.encrypted:
+            raise
+        return problems or [error.message]
+
+
+def _find_false_restore(subject: _Subject) -> list[str]:
+    context, manifest = subject.context, subject.manifest
+    server = get_scratch_server(context)
+    with open_maintenance_session(server) as connection:
+        major = connection.info.server_version // 10000
+        if major < manifest.server_major:
+            raise Refused(
+                f"the backup is from PostgreSQL {manifest.server_major}, and the "
+                f"server is {major}: an older server cannot take it",
+                hint='name another server in DBOPS["SCRATCH_URL"]',
+            )
+        pinned = pin_target(server, connection)
+    tools = find_tools(
+        pinned,
+        least_major=max(major, manifest.pg_dump_major),
+        pg_bin=context.settings.pg_bin,
+    )
+
+    def check_indexes(target: Target) -> list[str]:
+        context.progress("verifying: checking tables and indexes with pg_amcheck")
+        found = find_corruption(target, tools)
+        subject.notes.extend(found.notes)
+        return list(found.problems)
+
+    return find_false_restore(
+        pinned,
+        tools,
+        subject.backup,
+        like=DatabaseProperties(
+            encoding=manifest.encoding,
+            collation=manifest.collation,
+            character_type=manifest.character_type,
+            provider=manifest.locale_provider,
+            locale=manifest.locale,
+        ),
+        jobs=subject.jobs,
+        progress=context.progress,
+        look=check_indexes,
+    )
+
+
+def _record(
+    context: Context,
+    vault: Vault,
+    manifest: Manifest,
+    look: Verification,
+    notes: list[str],
+) -> Verified:
+    """Write the outcome where it can be written; return what the backup counts as."""
+    known = replace(manifest, verifications=(*manifest.verifications, look))
+    verified = Verified(known.verified)
+    try:
+        vault.replace_manifest(manifest.backup_id, write_manifest(known))
+    except DbopsError as error:
+        notes.append(f"not written into the manifest: {error.message}")
+    with (
+        suppress(DbopsError, psycopg.Error, ImproperlyConfigured),
+        open_session(context.target, purpose="verify:ledger") as session,
+    ):
+        if ledger_exists(session):
+            record_verification(session, manifest.backup_id, str(verified))
+    return verified
