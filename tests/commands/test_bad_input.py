@@ -224,11 +224,11 @@ CASES = {
         hint="name a directory that this user may write to",
     ),
     "backup storage of a kind that is not known": Case(
-        command=("dbops_backup", "--storage", "s3://bucket"),
+        command=("dbops_backup", "--storage", "ftp://host/backups"),
         code=2,
         type="UsageError",
-        told='backup storage "s3://" is not supported',
-        hint="name a directory with --storage",
+        told='backup storage "ftp://" is not supported',
+        hint="name another one with --storage",
     ),
     "a number of jobs": Case(
         command=("dbops_backup", "--jobs", "0"),
@@ -321,7 +321,7 @@ def test_no_argument_of_any_process_holds_the_password(
     tool.write_text(
         "#!/bin/sh\n"
         'case "$*" in --version) echo "pg_dump (PostgreSQL) 99.1"; exit ;; esac\n'
-        'case "$*" in *--file=*) ;; *) exit 1 ;; esac\n'
+        'case "$*" in *--snapshot=*) ;; *) exit 1 ;; esac\n'
         f"touch {tmp_path}/reached\nread _ <{tmp_path}/gate\n"
         "echo 'pg_dump: error: out of luck' >&2; exit 3\n"
     )
