@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import django
 import pytest
 from django.core import mail
 from django.test import override_settings
@@ -21,7 +22,9 @@ from tests.lab import Lab, open_lab
 from tests.operations.test_backups import publish
 
 TOKEN = "t0ken-nobody-may-see"
-ADMINS = [("Ada", "ada@example.org")]
+# Django 6.0 wants addresses alone.
+ADA = "ada@example.org"
+ADMINS: list[object] = [ADA if django.VERSION >= (6, 0) else ("Ada", ADA)]
 
 
 @dataclass(slots=True)
