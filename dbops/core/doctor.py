@@ -20,7 +20,7 @@ from dbops.core.doctor_facts import (
     VerifiedBackup,
 )
 from dbops.core.finding import Finding, Level
-from dbops.core.words import in_quotes
+from dbops.core.words import format_size, in_quotes
 
 LONG_TRANSACTION_S = 5 * 60.0
 OLD_PREPARED_S = 5 * 60.0
@@ -38,8 +38,8 @@ def judge_storage_space(disk: Disk, database_size_bytes: int) -> Iterator[Findin
             level=Level.WARNING,
             object=disk.place,
             message=f'the disk of backup storage "{disk.place}" has '
-            f"{_size(disk.free_bytes)} free, and the database "
-            f"{_size(database_size_bytes)}",
+            f"{format_size(disk.free_bytes)} free, and the database "
+            f"{format_size(database_size_bytes)}",
             hint="free space there, or name another directory in "
             'DBOPS["BACKUP_STORAGE"]',
         )
@@ -53,8 +53,8 @@ def judge_server_space(disk: Disk, database_size_bytes: int) -> Iterator[Finding
             level=Level.WARNING,
             object=disk.place,
             message=f'the disk of the server\'s "{disk.place}" has '
-            f"{_size(disk.free_bytes)} free; a copy of the database needs "
-            f"{_size(database_size_bytes)}",
+            f"{format_size(disk.free_bytes)} free; a copy of the database needs "
+            f"{format_size(database_size_bytes)}",
             hint="free space there, or enlarge the disk",
         )
 
@@ -214,7 +214,7 @@ def judge_replicas(replicas: Iterable[Replica]) -> Iterator[Finding]:
         if late or far:
             behind = [
                 *([_time(each.lag_s)] if each.lag_s is not None else []),
-                *([_size(each.lag_bytes)] if each.lag_bytes is not None else []),
+                *([format_size(each.lag_bytes)] if each.lag_bytes is not None else []),
             ]
             place = f" on {each.address}" if each.address else ""
             yield Finding(
@@ -236,7 +236,7 @@ def judge_slots(slots: Iterable[IdleSlot]) -> Iterator[Finding]:
                 level=Level.WARNING,
                 object=each.name,
                 message=f'replication slot "{each.name}" is not used, and keeps '
-                f"{_size(each.retained_bytes)} of WAL on the server's disk",
+                f"{format_size(each.retained_bytes)} of WAL on the server's disk",
                 hint="start its replica again, or: "
                 f"SELECT pg_drop_replication_slot({each.literal})",
             )
@@ -288,15 +288,6 @@ def judge_missing_ledger() -> Finding:
         message="there is no ledger yet: nothing is known of deployments and backups",
         hint="manage.py dbops_status",
     )
-
-
-def _size(size_bytes: int) -> str:
-    size = float(size_bytes)
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:  # noqa: PLR2004
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
 
 
 def _time(duration_s: float) -> str:

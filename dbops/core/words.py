@@ -29,3 +29,17 @@ def in_quotes(name: str) -> str:
     ('"public.a"', 'public."A b"')
     """
     return name if '"' in name else f'"{name}"'
+
+
+def format_size(size_bytes: int) -> str:
+    """Return a size for people.
+
+    >>> format_size(999), format_size(2_519_000_000)
+    ('999 B', '2.5 GB')
+    """
+    size = float(size_bytes)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:  # noqa: PLR2004
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"

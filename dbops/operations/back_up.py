@@ -5,6 +5,7 @@ from __future__ import annotations
 import psycopg
 
 from dbops.conf import Settings
+from dbops.core.manifest import LEVELS
 from dbops.errors import UsageError
 from dbops.operations.backup import BackupReport, Verified, take_backup
 from dbops.operations.context import Context
@@ -13,8 +14,6 @@ from dbops.operations.sealing import build_seal
 from dbops.postgres.deploy_lock import open_deploy_lock
 from dbops.postgres.ledger import Ledger, ledger_exists
 from dbops.postgres.session import open_session
-
-LEVELS = tuple(str(each) for each in Verified if each is not Verified.DAMAGED)
 
 
 def back_up(

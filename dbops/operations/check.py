@@ -35,9 +35,6 @@ from dbops.operations.history import get_id, read_history
 from dbops.operations.sql_files import is_project_migration
 from dbops.postgres.ledger import fetch_digests, ledger_exists
 
-STATIC_RULES = ("graph", "names", "files", "enums", "indexes", "models")
-SERVER_RULES = ("history", "edited", "sql")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckReport:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db.migrations.exceptions import (
@@ -34,11 +34,11 @@ class Project:
     def __init__(self) -> None:
         self._loader: MigrationLoader | None
         try:
-            self._loader = MigrationLoader(None)
+            self._loader = MigrationLoader(None, ignore_no_migrations=True)
         except (BadMigrationError, CircularDependencyError, NodeNotFoundError):
             self._loader = None
 
-    def compare(self, applied: tuple[MigrationId, ...]) -> MigrationState:
+    def compare(self, applied: Sequence[MigrationId]) -> MigrationState:
         """Return how the migrations of a backup stand to those on disk."""
         recorded = set(applied)
         loader = self._loader
@@ -53,14 +53,20 @@ class Project:
 def _find_pending(
     loader: MigrationLoader, recorded: set[MigrationId]
 ) -> tuple[MigrationId, ...]:
-    def is_applied(key: tuple[str, str]) -> bool:
-        replaced: Iterable[tuple[str, str]] = ()
-        if key in loader.disk_migrations:
-            replaced = loader.disk_migrations[key].replaces
-        return MigrationId(*key) in recorded or (
-            bool(replaced) and all(map(is_applied, replaced))
-        )
+    """Return those on disk that are not recorded; a squash stands for what it replaced.
 
-    # Without a database the graph has a squashed migration in place of its parts.
-    names = sorted(loader.graph.nodes)
-    return tuple(MigrationId(*key) for key in names if not is_applied(key))
+    A squash of which some are recorded is not applied yet, and neither is the rest.
+    """
+    disk = loader.disk_migrations
+    done = {tuple(each) for each in recorded}
+    squashes = [each for each in disk.values() if each.replaces]
+    for each in squashes:
+        if (each.app_label, each.name) in done:
+            done |= {tuple(key) for key in each.replaces}
+        elif done >= {tuple(key) for key in each.replaces}:
+            done.add((each.app_label, each.name))
+    for each in squashes:
+        replaced = {tuple(key) for key in each.replaces}
+        # Django takes either the squash or its parts, never both.
+        done |= {(each.app_label, each.name)} if replaced & done else replaced
+    return tuple(sorted(MigrationId(*key) for key in disk if key not in done))

@@ -18,7 +18,6 @@ from dbops.errors import Reverted
 from dbops.operations.backup import compare_rows, list_some, require_jobs
 from dbops.operations.choosing import Chosen, choose_backup, require_intact
 from dbops.operations.filling import fill_database
-from dbops.operations.fitting import find_fit
 from dbops.operations.new_database import (
     Means,
     comment_on_database,
@@ -27,6 +26,7 @@ from dbops.operations.new_database import (
     require_absent,
     require_name,
 )
+from dbops.operations.project_migrations import Project
 from dbops.operations.proving import compare_contents, compare_schema, fetch_contents
 from dbops.operations.sealing import Seal
 from dbops.postgres.scratch import open_maintenance_session
@@ -208,7 +208,9 @@ def _require_contents(
 
 def build_plan(manifest: Manifest, database: str, tools: str) -> RestoreReport:
     """Return what is known before anything is done."""
-    fit = find_fit(manifest.migrations)
+    state = Project().compare(manifest.migrations)
+    # A backup without any is none of Django's: no release fits it, or each does.
+    is_djangos = bool(manifest.migrations)
     return RestoreReport(
         backup_id=manifest.backup_id,
         taken_at=manifest.taken_at,
@@ -217,8 +219,8 @@ def build_plan(manifest: Manifest, database: str, tools: str) -> RestoreReport:
         tables=manifest.tables,
         schema_matches=None,
         differences=(),
-        pending=fit.pending,
-        unknown=fit.unknown,
+        pending=state.pending if is_djangos else (),
+        unknown=state.unknown,
         notes=(),
         tools=tools,
         dry_run=True,

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from rich.console import Group, RenderableType
 
-from dbops.core.words import count_of
+from dbops.core.words import count_of, format_size
 from dbops.operations.backup import BackupReport, Verified
 from dbops.render.text import (
     build_facts,
     build_verdict,
     format_duration,
-    format_size,
 )
 
 PROOFS = {

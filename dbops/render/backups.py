@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from dbops.core.duration import format_age
-from dbops.core.words import count_of
+from dbops.core.words import count_of, format_size
 from dbops.operations.backup import Verified
 from dbops.operations.backups import BackupRow, ListReport, ShowReport
 from dbops.operations.check_backups import BackupCheckReport
@@ -22,7 +22,6 @@ from dbops.render.text import (
     build_table,
     build_verdict,
     format_duration,
-    format_size,
 )
 
 STILL_WRITTEN = "kept, it may still be written"

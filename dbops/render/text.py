@@ -76,20 +76,6 @@ def render_error(error: DbopsError) -> str:
     return f"{error.message}\n  Next: {error.hint}"
 
 
-def format_size(size_bytes: int) -> str:
-    """Return a size for people.
-
-    >>> format_size(999), format_size(2_519_000_000)
-    ('999 B', '2.5 GB')
-    """
-    size = float(size_bytes)
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:  # noqa: PLR2004
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
-
-
 def format_duration(duration_s: float) -> str:
     """Return a duration for people.
 

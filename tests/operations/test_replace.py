@@ -24,7 +24,7 @@ from dbops.core.progress import silent
 from dbops.core.target import Target
 from dbops.errors import DbopsError, Refused, ServerFailed
 from dbops.operations.choosing import choose_backup, read_moment
-from dbops.operations.fitting import find_fit
+from dbops.operations.project_migrations import Project
 from dbops.operations.replace import ReplaceOptions, replace_database
 from dbops.operations.restore import RestoreReport
 from dbops.postgres import swap
@@ -902,7 +902,7 @@ def test_a_squash_stands_for_what_it_replaced(lab: Lab) -> None:
 
     def find(*names: str) -> list[str]:
         applied = [MigrationId(lab.app, each) for each in ("0001_initial", *names)]
-        fit = find_fit(applied)
+        fit = Project().compare(applied)
         assert not fit.unknown
         return [each.name for each in fit.pending if each.app == lab.app]
 

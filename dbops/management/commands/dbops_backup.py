@@ -7,8 +7,9 @@ from typing import Any
 from django.core.management.base import CommandParser
 from rich.console import RenderableType
 
+from dbops.core.manifest import LEVELS
 from dbops.management.base import DbopsCommand, add_archive_options
-from dbops.operations.back_up import LEVELS, back_up
+from dbops.operations.back_up import back_up
 from dbops.operations.backup import BackupReport, Verified
 from dbops.operations.context import Context
 from dbops.operations.notify import tell_failure, tell_outcome
