@@ -1,5 +1,7 @@
 """The Django app."""
 
+from typing import Any
+
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate, pre_migrate
 
@@ -14,13 +16,20 @@ class DbopsConfig(AppConfig):
     def ready(self) -> None:
         """Let `migrate` adopt an existing database after proof; register checks."""
         from dbops.checks import register_checks
-        from dbops.operations import adopt_on_migrate
 
         register_checks()
+        pre_migrate.connect(_prepare, sender=self, dispatch_uid="dbops.prepare")
+        post_migrate.connect(_record, sender=self, dispatch_uid="dbops.record")
 
-        pre_migrate.connect(
-            adopt_on_migrate.prepare, sender=self, dispatch_uid="dbops.prepare"
-        )
-        post_migrate.connect(
-            adopt_on_migrate.record, sender=self, dispatch_uid="dbops.record"
-        )
+
+# Imported when the signal comes: every start of every command would pay for it.
+def _prepare(**signal: Any) -> None:
+    from dbops.operations import adopt_on_migrate
+
+    adopt_on_migrate.prepare(**signal)
+
+
+def _record(**signal: Any) -> None:
+    from dbops.operations import adopt_on_migrate
+
+    adopt_on_migrate.record(**signal)

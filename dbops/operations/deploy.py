@@ -10,7 +10,7 @@ from django.db.migrations import Migration
 from django.db.migrations.operations.base import Operation
 
 from dbops.core.catalog import Catalog
-from dbops.operations.apply import StatementLog, apply_migration, describe_operation
+from dbops.operations.apply import StatementLog, apply_migration
 from dbops.operations.back_up import read_level, record_backup
 from dbops.operations.backup import require_means, take_backup
 from dbops.operations.context import Context
@@ -36,6 +36,7 @@ from dbops.operations.run import (
     record_operation,
     record_step,
     release_session,
+    tell_operation,
 )
 from dbops.operations.schema import (
     Expectation,
@@ -208,12 +209,8 @@ class _Deployment:
         self.so_far.done = done
 
         @contextmanager
-        def observe(number: int, operation: Operation) -> Iterator[None]:
-            self.context.progress(
-                f"  operation {number} of {len(migration.operations)}: "
-                f"{describe_operation(operation)}"
-            )
-            with record_operation(ledger, migration, number):
+        def observe(number: int, _operation: Operation) -> Iterator[None]:
+            with tell_operation(self.context, ledger, migration, number):
                 yield
             self.so_far.done = number
 

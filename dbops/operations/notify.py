@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType
 from urllib.parse import quote
 
 from django.conf import settings as django_settings
@@ -23,12 +22,6 @@ from django.core.mail import mail_admins
 from dbops.errors import DbopsError, Interrupted
 from dbops.operations.context import Context
 from dbops.postgres.session import tell_error
-
-apprise: ModuleType | None
-try:
-    import apprise
-except ModuleNotFoundError:  # pragma: no cover
-    apprise = None
 
 MAIL = "mailto:"
 INSTALL = 'pip install "django-dbops[notifications]"'
@@ -137,7 +130,10 @@ def _mail(message: Message) -> str | None:
 
 
 def _post(url: str, message: Message) -> str | None:
-    if apprise is None:
+    try:
+        # With all its plugins too slow for the runs that tell nobody.
+        import apprise
+    except ModuleNotFoundError:
         return f"it needs another package: {INSTALL}"
     kind = apprise.NotifyType.SUCCESS if message.is_good else apprise.NotifyType.FAILURE
     with warnings.catch_warnings():

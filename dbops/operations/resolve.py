@@ -20,7 +20,6 @@ from dbops.core.evidence import Evidence
 from dbops.errors import DbopsError, NeedsRepair, Reverted
 from dbops.operations.apply import (
     StatementLog,
-    describe_operation,
     leave_out_operations,
     observe_operations,
     open_patient_session,
@@ -58,6 +57,7 @@ from dbops.operations.run import (
     record_step,
     release_session,
     remember_migration,
+    tell_operation,
 )
 from dbops.operations.schema import fetch_live_catalog
 from dbops.operations.settle import Mismatch, say_unchanged, translate
@@ -297,12 +297,8 @@ class _Resolution:
         migration = self.case.migration
 
         @contextmanager
-        def observe(number: int, operation: Operation) -> Iterator[None]:
-            self.context.progress(
-                f"  operation {number} of {len(migration.operations)}: "
-                f"{describe_operation(operation)}"
-            )
-            with record_operation(ledger, migration, number):
+        def observe(number: int, _operation: Operation) -> Iterator[None]:
+            with tell_operation(self.context, ledger, migration, number):
                 yield
 
         def watch(migration: Migration, skip: frozenset[int]) -> Migration:

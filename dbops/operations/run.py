@@ -158,6 +158,19 @@ def record_operation(
 
 
 @contextmanager
+def tell_operation(
+    context: Context, ledger: Ledger, migration: Migration, number: int
+) -> Iterator[None]:
+    """Tell which operation of a non-atomic migration runs, and record it."""
+    context.progress(
+        f"  operation {number} of {len(migration.operations)}: "
+        f"{describe_operation(migration.operations[number - 1])}"
+    )
+    with record_operation(ledger, migration, number):
+        yield
+
+
+@contextmanager
 def emit_signals(
     context: Context, migrations: Sequence[Migration], *, backwards: bool
 ) -> Iterator[None]:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from psycopg import sql
@@ -19,7 +20,8 @@ from dbops.postgres import scratch
 from dbops.postgres.scratch import open_maintenance_session
 from dbops.postgres.session import open_session
 from dbops.postgres.tools import ClientTools, find_tools
-from tests.databases import connect, find_server
+from tests.databases import connect, find_server, temporary_database
+from tests.lab import Lab, open_lab
 
 PATIENCE_S = 30
 
@@ -126,6 +128,17 @@ def new_name(server: Target) -> Iterator[str]:
     name = f'Restored "{secrets.token_hex(4)}" x=y'
     yield name
     drop_database(server, name)
+
+
+@pytest.fixture
+def empty_lab(tmp_path: Path, django_db_blocker: Any) -> Iterator[Lab]:
+    """An app without migrations, on an empty database."""
+    with (
+        django_db_blocker.unblock(),
+        temporary_database() as target,
+        open_lab(tmp_path, target) as lab,
+    ):
+        yield lab
 
 
 @pytest.fixture

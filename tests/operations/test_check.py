@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,7 @@ from django.test import override_settings
 
 from dbops.core.finding import Finding, Level
 from dbops.render.check import format_annotation
-from tests.databases import temporary_database
-from tests.lab import THING, Lab, Outcome, open_lab
+from tests.lab import THING, Lab, Outcome
 
 MODELS = """\
 from django.db import models
@@ -42,15 +40,10 @@ ADD_HAPPY = """migrations.RunSQL("ALTER TYPE mood ADD VALUE 'happy'"),\n"""
 
 
 @pytest.fixture
-def lab(tmp_path: Path, django_db_blocker: Any) -> Iterator[Lab]:
-    with (
-        django_db_blocker.unblock(),
-        temporary_database() as target,
-        open_lab(tmp_path, target) as lab,
-    ):
-        (lab.directory / lab.app / "models.py").write_text(MODELS)
-        lab.write_migration("0001_initial", KEYED)
-        yield lab
+def lab(empty_lab: Lab) -> Lab:
+    (empty_lab.directory / empty_lab.app / "models.py").write_text(MODELS)
+    empty_lab.write_migration("0001_initial", KEYED)
+    return empty_lab
 
 
 @pytest.fixture

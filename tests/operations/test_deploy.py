@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,8 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from dbops.core.compare import Verdict, compare_catalogs
 from dbops.postgres.deploy_lock import open_deploy_lock
-from tests.databases import connect, require_superuser, temporary_database
-from tests.lab import THING, Lab, open_lab
+from tests.databases import connect, require_superuser
+from tests.lab import THING, Lab
 
 DROP_THING = 'DROP TABLE "{app}_thing";'
 ADD_COLOR = (
@@ -23,14 +22,11 @@ ADD_COLOR = (
 
 
 @pytest.fixture
-def lab(tmp_path: Path, django_db_blocker: Any) -> Iterator[Lab]:
-    with (
-        django_db_blocker.unblock(),
-        temporary_database() as target,
-        open_lab(tmp_path, target) as lab,
-    ):
-        lab.write_migration("0001_initial", THING, down=DROP_THING.format(app=lab.app))
-        yield lab
+def lab(empty_lab: Lab) -> Lab:
+    empty_lab.write_migration(
+        "0001_initial", THING, down=DROP_THING.format(app=empty_lab.app)
+    )
+    return empty_lab
 
 
 @pytest.fixture

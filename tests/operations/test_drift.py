@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from psycopg import sql
@@ -22,26 +20,21 @@ from tests.databases import (
     restore_schema,
     temporary_database,
 )
-from tests.lab import THING, Lab, open_lab
+from tests.lab import THING, Lab
 
 PART = 'migrations.RunSQL("CREATE TABLE part (at date) PARTITION BY RANGE (at)"),'
 
 
 @pytest.fixture
-def lab(tmp_path: Path, django_db_blocker: Any) -> Iterator[Lab]:
-    with (
-        django_db_blocker.unblock(),
-        temporary_database() as target,
-        open_lab(tmp_path, target) as lab,
-    ):
-        lab.write_migration("0001_initial", THING)
-        lab.write_migration(
-            "0002_add_thing_note",
-            'migrations.AddField("Thing", "note", models.TextField(null=True)),'
-            'migrations.RunSQL("CREATE VIEW named AS SELECT name FROM '
-            f'{lab.app}_thing"),',
-        )
-        yield lab
+def lab(empty_lab: Lab) -> Lab:
+    empty_lab.write_migration("0001_initial", THING)
+    empty_lab.write_migration(
+        "0002_add_thing_note",
+        'migrations.AddField("Thing", "note", models.TextField(null=True)),'
+        'migrations.RunSQL("CREATE VIEW named AS SELECT name FROM '
+        f'{empty_lab.app}_thing"),',
+    )
+    return empty_lab
 
 
 def migrate(lab: Lab) -> None:

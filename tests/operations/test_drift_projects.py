@@ -18,18 +18,13 @@ from psycopg import sql
 from dbops.core import made_schemas, removals
 from dbops.core.target import Target
 from tests.databases import connect, temporary_database
-from tests.lab import THING, Lab, Outcome, open_lab
+from tests.lab import THING, Lab, Outcome
 from tests.processes import CHECKOUT, build_database, start
 
 
 @pytest.fixture
-def lab(tmp_path: Path, django_db_blocker: Any) -> Iterator[Lab]:
-    with (
-        django_db_blocker.unblock(),
-        temporary_database() as target,
-        open_lab(tmp_path, target) as lab,
-    ):
-        yield lab
+def lab(empty_lab: Lab) -> Lab:
+    return empty_lab
 
 
 def migrate(lab: Lab) -> None:

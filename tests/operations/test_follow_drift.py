@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +11,7 @@ from django.db.migrations.operations import SeparateDatabaseAndState
 from django.db.migrations.state import ProjectState
 
 from tests.databases import temporary_database
-from tests.lab import Lab, open_lab
+from tests.lab import Lab
 
 MODELS = """
 migrations.CreateModel(
@@ -41,15 +39,10 @@ migrations.CreateModel(
 
 
 @pytest.fixture
-def lab(tmp_path: Path, django_db_blocker: Any) -> Iterator[Lab]:
-    with (
-        django_db_blocker.unblock(),
-        temporary_database() as target,
-        open_lab(tmp_path, target) as lab,
-    ):
-        lab.write_migration("0001_initial", MODELS)
-        assert lab.run("migrate", "--verbosity", "0").code == 0
-        yield lab
+def lab(empty_lab: Lab) -> Lab:
+    empty_lab.write_migration("0001_initial", MODELS)
+    assert empty_lab.run("migrate", "--verbosity", "0").code == 0
+    return empty_lab
 
 
 def change(lab: Lab, *statements: str) -> None:

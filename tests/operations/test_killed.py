@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -23,8 +22,8 @@ from dbops.core.compare import Verdict, compare_catalogs
 from dbops.postgres.deploy_lock import fetch_holder
 from dbops.postgres.session import Connection
 from dbops.postgres.tools import find_tools
-from tests.databases import connect, temporary_database
-from tests.lab import Lab, Outcome, open_lab
+from tests.databases import connect
+from tests.lab import Lab, Outcome
 from tests.operations.conftest import read_command_lines
 from tests.processes import Running, start_in_lab, wait_until
 
@@ -82,21 +81,16 @@ def build_finish(lab: Lab) -> tuple[str, ...]:
 
 
 @pytest.fixture
-def lab(tmp_path: Path, django_db_blocker: Any) -> Iterator[Lab]:
+def lab(empty_lab: Lab) -> Lab:
     """Two tables, deployed, with a row in each."""
-    with (
-        django_db_blocker.unblock(),
-        temporary_database() as target,
-        open_lab(tmp_path, target) as lab,
-    ):
-        lab.write_migration("0001_initial", TABLES, down="SELECT 1;")
-        outcome = lab.run("dbops_deploy", "--no-backup")
-        assert outcome.code == 0, outcome.err
-        lab.execute(
-            f"INSERT INTO {lab.app}_thing (name) VALUES ('a')",
-            f"INSERT INTO {lab.app}_other (name) VALUES ('a')",
-        )
-        yield lab
+    empty_lab.write_migration("0001_initial", TABLES, down="SELECT 1;")
+    outcome = empty_lab.run("dbops_deploy", "--no-backup")
+    assert outcome.code == 0, outcome.err
+    empty_lab.execute(
+        f"INSERT INTO {empty_lab.app}_thing (name) VALUES ('a')",
+        f"INSERT INTO {empty_lab.app}_other (name) VALUES ('a')",
+    )
+    return empty_lab
 
 
 def write_color(lab: Lab) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -17,7 +18,6 @@ from django.core import mail
 from django.test import override_settings
 
 from dbops.core.target import Target
-from dbops.operations import notify
 from tests.lab import Lab, open_lab
 from tests.operations.test_backups import publish
 
@@ -156,7 +156,7 @@ def test_what_cannot_be_sent_is_a_line_and_no_failure(lab: Lab, hook: Hook) -> N
 def test_says_which_package_is_missing(
     lab: Lab, hook: Hook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notify, "apprise", None)
+    monkeypatch.setitem(sys.modules, "apprise", None)
     outcome = lab.run("dbops_backups", "check", NOTIFY=[hook.url])
     assert outcome.code == 3
     assert "django-dbops[notifications]" in outcome.err

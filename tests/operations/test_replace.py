@@ -35,9 +35,8 @@ from tests.databases import (
     connect,
     find_server,
     require_superuser,
-    temporary_database,
 )
-from tests.lab import THING, Lab, open_lab
+from tests.lab import THING, Lab
 from tests.processes import start_in_lab, wait_until
 
 COLOR = 'migrations.AddField("Thing", "color", models.TextField(default="red"))'
@@ -85,24 +84,19 @@ swap._rename = pause
 
 
 @pytest.fixture
-def lab(tmp_path: Path, django_db_blocker: Any) -> Iterator[Lab]:
+def lab(empty_lab: Lab) -> Iterator[Lab]:
     """A table of one migration, with 100 rows, and a backup of that."""
-    with (
-        django_db_blocker.unblock(),
-        temporary_database() as target,
-        open_lab(tmp_path, target) as lab,
-    ):
-        try:
-            lab.write_migration("0001_initial", THING, down="SELECT 1;")
-            run(lab, "dbops_deploy", "--no-backup")
-            lab.execute(
-                f"INSERT INTO {lab.app}_thing (name)"
-                " SELECT 'old' FROM generate_series(1, 100)"
-            )
-            run(lab, "dbops_backup")
-            yield lab
-        finally:
-            drop_relatives(target)
+    try:
+        empty_lab.write_migration("0001_initial", THING, down="SELECT 1;")
+        run(empty_lab, "dbops_deploy", "--no-backup")
+        empty_lab.execute(
+            f"INSERT INTO {empty_lab.app}_thing (name)"
+            " SELECT 'old' FROM generate_series(1, 100)"
+        )
+        run(empty_lab, "dbops_backup")
+        yield empty_lab
+    finally:
+        drop_relatives(empty_lab.target)
 
 
 def drop_relatives(target: Target) -> None:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
-
 import pytest
 
-from tests.databases import connect, temporary_database
-from tests.lab import THING, Lab, Outcome, open_lab
+from tests.databases import connect
+from tests.lab import THING, Lab, Outcome
 
 COLOR = """
 migrations.AddField("Thing", "color", models.CharField(max_length=9, default="")),
@@ -41,15 +37,10 @@ FILL = "migrations.RunPython(fill, clear),"
 
 
 @pytest.fixture
-def lab(tmp_path: Path, django_db_blocker: Any) -> Iterator[Lab]:
-    with (
-        django_db_blocker.unblock(),
-        temporary_database() as target,
-        open_lab(tmp_path, target) as lab,
-    ):
-        lab.write_migration("0001_initial", THING, down="SELECT 1;")
-        assert lab.run("dbops_deploy", "--no-backup").code == 0
-        yield lab
+def lab(empty_lab: Lab) -> Lab:
+    empty_lab.write_migration("0001_initial", THING, down="SELECT 1;")
+    assert empty_lab.run("dbops_deploy", "--no-backup").code == 0
+    return empty_lab
 
 
 def write(lab: Lab, operations: str, *, atomic: bool = True) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dbops.core.compare import Verdict, compare_catalogs
-from tests.databases import connect, temporary_database
-from tests.lab import THING, Lab, open_lab
+from tests.databases import connect
+from tests.lab import THING, Lab
 
 ADD_COLOR = (
     'migrations.AddField("Thing", "color", models.CharField(max_length=9, default=""))'
@@ -19,17 +17,12 @@ DROP_COLOR = 'ALTER TABLE "{app}_thing" DROP COLUMN "color";'
 
 
 @pytest.fixture
-def lab(tmp_path: Path, django_db_blocker: Any) -> Iterator[Lab]:
-    with (
-        django_db_blocker.unblock(),
-        temporary_database() as target,
-        open_lab(tmp_path, target) as lab,
-    ):
-        lab.write_migration(
-            "0001_initial", THING, down=f'DROP TABLE "{lab.app}_thing";'
-        )
-        assert lab.run("dbops_deploy", "--no-backup").code == 0
-        yield lab
+def lab(empty_lab: Lab) -> Lab:
+    empty_lab.write_migration(
+        "0001_initial", THING, down=f'DROP TABLE "{empty_lab.app}_thing";'
+    )
+    assert empty_lab.run("dbops_deploy", "--no-backup").code == 0
+    return empty_lab
 
 
 def deploy_color(lab: Lab, down: str | None = DROP_COLOR) -> None:

@@ -16,7 +16,6 @@ from dbops.operations.storage.base import (
     build_backup_id,
 )
 from dbops.operations.storage.directory import DirectoryVault
-from dbops.operations.storage.objects import SCHEMES, ObjectVault
 
 __all__ = [
     "MANIFEST",
@@ -30,6 +29,7 @@ __all__ = [
 ]
 
 LATEST = "latest"
+OBJECT_STORES = frozenset({"s3", "gs", "az", "azure", "abfs", "abfss"})
 NEWEST_SHOWN = 5
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
@@ -44,13 +44,16 @@ def open_vault(storage: str, database: str) -> Vault:
     scheme = _SCHEME.match(storage)
     if scheme is None:
         return DirectoryVault(Path(storage).expanduser().absolute(), database)
-    if scheme[1].lower() in SCHEMES:
+    if scheme[1].lower() in OBJECT_STORES:
+        # Its library is not needed, and not loaded, for a directory.
+        from dbops.operations.storage.objects import ObjectVault
+
         return ObjectVault(storage, database)
     url = urlsplit(storage)
     if url.scheme != "file" or url.netloc not in ("", "localhost"):
         raise UsageError(
             f'backup storage "{scheme[0]}" is not supported; a directory and '
-            f"{', '.join(f'{each}://' for each in sorted(SCHEMES))} are",
+            f"{', '.join(f'{each}://' for each in sorted(OBJECT_STORES))} are",
             hint='name another one with --storage or DBOPS["BACKUP_STORAGE"]',
         )
     return DirectoryVault(Path(unquote(url.path)), database)

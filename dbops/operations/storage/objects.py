@@ -44,7 +44,6 @@ except ModuleNotFoundError:  # pragma: no cover
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, ObjectStore, RetryConfig
 
-SCHEMES = frozenset({"s3", "gs", "az", "azure", "abfs", "abfss"})
 ENDPOINTS = (
     "AWS_ENDPOINT_URL_S3",
     "AWS_ENDPOINT_URL",
