@@ -121,6 +121,10 @@ class Cluster:
         """The data directory."""
         return self.directory / "data"
 
+    def read_log(self) -> str:
+        """Return the end of what the server has said."""
+        return (self.directory / "log").read_text(errors="replace")[-4000:]
+
     def build_target(self, **changes: str) -> Target:
         """Return a database of it, as the superuser sees it."""
         parameters = {
@@ -204,7 +208,7 @@ class Cluster:
 
     def _answers(self, process: subprocess.Popen[bytes]) -> bool:
         if process.poll() is not None:
-            raise AssertionError((self.directory / "log").read_text())
+            raise AssertionError(self.read_log())
         try:
             self.execute("SELECT 1")
         except psycopg.OperationalError:
@@ -241,6 +245,10 @@ def make_standby(primary: Cluster, name: str) -> Iterator[Cluster]:
             account=account,
             directory=place,
             port=primary.port,
+        )
+        # What it has not received yet must outlive the tests' checkpoints.
+        primary.execute(
+            "ALTER SYSTEM SET wal_keep_size = '512MB'", "SELECT pg_reload_conf()"
         )
         standby.run(
             "pg_basebackup",

@@ -535,18 +535,21 @@ def write_wal(lab: Lab, size_bytes: int) -> None:
     )
 
 
-def wait_for_standby(primary: Cluster) -> None:
+def wait_for_standby(primary: Cluster, standby: Cluster) -> None:
     query = "SELECT count(*) FROM pg_stat_replication WHERE replay_lsn = "
-    wait_until(
-        lambda: bool(primary.fetch_value(query + "pg_current_wal_lsn()")),
-        "the standby to catch up",
-    )
+    try:
+        wait_until(
+            lambda: bool(primary.fetch_value(query + "pg_current_wal_lsn()")),
+            "the standby to catch up",
+        )
+    except TimeoutError as error:
+        raise AssertionError(f"{error}; it said: {standby.read_log()}") from error
 
 
 def test_tells_of_a_replica_far_behind(
     lab: Lab, cluster: Cluster, standby: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wait_for_standby(cluster)
+    wait_for_standby(cluster, standby)
     assert not find_all(lab, "D021")
     monkeypatch.setattr(judge, "REPLICA_LAG_BYTES", 2_000_000)
     assert not find_all(lab, "D021")
@@ -559,14 +562,14 @@ def test_tells_of_a_replica_far_behind(
         assert finding.message.startswith(f'replica "{STANDBY}" is behind by ')
         assert finding.message.endswith(" MB (streaming)")
         lab.execute(finding.hint.partition(",")[0])
-    wait_for_standby(cluster)
+    wait_for_standby(cluster, standby)
     assert not find_all(lab, "D021")
 
 
 def test_tells_of_a_replica_long_behind(
     lab: Lab, cluster: Cluster, standby: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wait_for_standby(cluster)
+    wait_for_standby(cluster, standby)
     monkeypatch.setattr(judge, "REPLICA_LAG_S", 2.0)
     with hold_back(standby):
         write_wal(lab, 1000)
@@ -575,7 +578,7 @@ def test_tells_of_a_replica_long_behind(
 
         told = find_one(lab, "D021").message
         assert re.search(r" is behind by \d+ s, \d", told)
-    wait_for_standby(cluster)
+    wait_for_standby(cluster, standby)
     wait_until(lambda: not find_all(lab, "D021"), "the standby to be in time")
 
 
@@ -608,7 +611,7 @@ def test_looks_at_everything_on_a_standby(
         "ALTER TABLE u ADD CHECK (a > 0) NOT VALID",
     )
     assert lab.run("migrate", "dbops").code == 0
-    wait_for_standby(cluster)
+    wait_for_standby(cluster, standby)
 
     report = look_at(lab, host=str(standby.directory))
 
@@ -624,7 +627,7 @@ def test_looks_at_everything_on_a_standby(
 def test_finds_the_primary_as_told_on_a_standby(
     lab: Lab, cluster: Cluster, standby: Cluster
 ) -> None:
-    wait_for_standby(cluster)
+    wait_for_standby(cluster, standby)
     only_standby = str(standby.directory)
     both = f"{standby.directory},{cluster.directory}"
     writing = {"target_session_attrs": "read-write", "port": f"{cluster.port}"}
