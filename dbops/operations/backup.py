@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from dbops import __version__
 from dbops.core.catalog import Catalog
+from dbops.core.exclusions import Exclusions, LeftOut, reduce_catalog
 from dbops.core.manifest import Manifest, TableRows, Verification, write_manifest
 from dbops.core.migration import MigrationId
 from dbops.core.packing import COMPRESSION
@@ -37,6 +38,7 @@ from dbops.postgres.tools import ClientTools, find_tools, pin_target
 
 MOST_SHOWN = 5
 MOST_JOBS = 64
+HISTORY = "django_migrations"
 
 
 class Verified(StrEnum):
@@ -69,6 +71,8 @@ class BackupReport:
     tools: str
     compression: str
     encrypted: bool
+    left_out: tuple[LeftOut, ...] = ()
+    """What the backup is without; nothing in a full one."""
     dry_run: bool
 
 
@@ -81,6 +85,7 @@ class _Picture:
     properties: DatabaseProperties
     tables: tuple[TableRows, ...]
     migrations: tuple[MigrationId, ...]
+    left_out: tuple[LeftOut, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +103,7 @@ def take_backup(
     storage: str,
     seal: Seal | None = None,
     level: Verified = Verified.CONTENTS,
+    exclusions: Exclusions | None = None,
     scratch_server: Target | None = None,
     pg_bin: str = "",
     progress: Progress = silent,
@@ -115,9 +121,10 @@ def take_backup(
     `scratch_server`, or beside the original.
 
     Raises:
-        UsageError: an option does not fit.
+        UsageError: an option does not fit, or what is to be left out does not exist.
         Busy: a table's lock could not be had.
-        Refused: the storage cannot be written to, or a table not read.
+        Refused: the storage cannot be written to, or a table not read; or what stays
+            could not be restored without what is left out.
         ToolFailed: pg_dump is missing or failed, the storage failed or is full, or the
             files do not hold what the snapshot held. Nothing is left in the storage.
     """
@@ -129,7 +136,10 @@ def take_backup(
         vault.check()
         means = _find_means(target, pg_bin, progress)
         with open_snapshot(
-            means.target, lock_wait_timeout_s=lock_wait_timeout_s, progress=progress
+            means.target,
+            lock_wait_timeout_s=lock_wait_timeout_s,
+            exclusions=exclusions,
+            progress=progress,
         ) as snapshot:
             picture = _fetch_picture(snapshot, progress)
         return _build_plan(means, picture, vault.place, seal, clock() - started)
@@ -138,7 +148,10 @@ def take_backup(
     backup_id = build_backup_id(datetime.now(UTC))
     with vault.open_draft(backup_id) as draft:
         with open_snapshot(
-            means.target, lock_wait_timeout_s=lock_wait_timeout_s, progress=progress
+            means.target,
+            lock_wait_timeout_s=lock_wait_timeout_s,
+            exclusions=exclusions,
+            progress=progress,
         ) as snapshot:
             picture = _fetch_picture(snapshot, progress)
             written = write_contents(
@@ -288,12 +301,18 @@ def _find_tools(target: Target, pg_bin: str) -> tuple[Target, int, ClientTools]:
 def _fetch_picture(snapshot: Snapshot, progress: Progress) -> _Picture:
     connection = snapshot.connection
     progress("reading the catalog and counting rows")
+    left_out = snapshot.omission.left_out
+    tables = fetch_row_counts(connection, snapshot.filled)
+    has_history = not left_out or any(
+        parse_table_name(each.name).name == HISTORY for each in tables
+    )
     return _Picture(
-        catalog=fetch_catalog(connection),
+        catalog=reduce_catalog(fetch_catalog(connection), left_out),
         facts=fetch_facts(connection),
         properties=fetch_properties(connection),
-        tables=fetch_row_counts(connection, snapshot.relations),
-        migrations=fetch_applied_migrations(connection),
+        tables=tables,
+        migrations=fetch_applied_migrations(connection) if has_history else (),
+        left_out=left_out,
     )
 
 
@@ -326,6 +345,7 @@ def _build_manifest(
         locale=picture.properties.locale,
         migrations=picture.migrations,
         tables=picture.tables,
+        left_out=picture.left_out,
         database_size_bytes=picture.facts.database_size_bytes,
         size_bytes=sum(each.size_bytes for each in written.files),
         files=written.files,
@@ -347,6 +367,7 @@ def _build_report(means: _Means, manifest: Manifest, location: str) -> BackupRep
         tools=str(means.tools),
         compression=COMPRESSION,
         encrypted=manifest.encrypted,
+        left_out=manifest.left_out,
         dry_run=False,
     )
 
@@ -368,5 +389,6 @@ def _build_plan(
         tools=str(means.tools),
         compression=COMPRESSION,
         encrypted=seal.encrypts,
+        left_out=picture.left_out,
         dry_run=True,
     )

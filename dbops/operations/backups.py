@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from dbops.core.exclusions import LeftOut
 from dbops.core.manifest import DamagedManifest, Manifest, Verification
 from dbops.core.migration import MigrationId
 from dbops.core.retention import UNREADABLE, Candidate
@@ -46,6 +47,8 @@ class BackupRow:
     migrations: MigrationState | None = None
     server_version: str | None = None
     encrypted: bool | None = None
+    left_out: tuple[LeftOut, ...] = ()
+    """What it is without; nothing in a full one."""
     problems: tuple[str, ...] = ()
     """What is wrong with the manifest, or was when it was last verified."""
 
@@ -115,6 +118,7 @@ class ShowReport:
     collation: str
     fingerprint: str
     files: int
+    left_out: tuple[LeftOut, ...]
     tables: tuple[TableRow, ...]
     migrations: tuple[MigrationId, ...]
     pending: tuple[MigrationId, ...]
@@ -193,6 +197,7 @@ def show_backup(
         collation=manifest.collation,
         fingerprint=manifest.fingerprint,
         files=len(manifest.files),
+        left_out=manifest.left_out,
         tables=_list_tables(manifest, order),
         migrations=manifest.migrations,
         pending=state.pending,
@@ -213,7 +218,7 @@ def read_backups(
         try:
             manifest = read_stored_manifest(vault, backup_id)
         except DamagedManifest as error:
-            taken_at = read_moment(backup_id)
+            taken_at = read_id_moment(backup_id)
             return BackupRow(
                 backup_id=backup_id,
                 location=vault.locate(backup_id),
@@ -231,7 +236,7 @@ def list_drafts(vault: Vault, now: datetime) -> tuple[DraftState, ...]:
     """Return what is being written, or was cut off, oldest first."""
     found = []
     for backup_id in vault.list_drafts():
-        started_at = read_moment(backup_id)
+        started_at = read_id_moment(backup_id)
         age_s = _compute_age(started_at, now)
         found.append(
             DraftState(backup_id=backup_id, started_at=started_at, age_s=age_s)
@@ -246,13 +251,14 @@ def build_candidate(row: BackupRow) -> Candidate:
         backup_id=row.backup_id,
         taken_at=row.taken_at,
         level=str(row.verified) if is_readable else UNREADABLE,
+        is_partial=bool(row.left_out),
     )
 
 
-def read_moment(backup_id: str) -> datetime:
+def read_id_moment(backup_id: str) -> datetime:
     """Return when a backup was begun, by its id.
 
-    >>> read_moment("20261123T063000Z-ab12cd").isoformat()
+    >>> read_id_moment("20261123T063000Z-ab12cd").isoformat()
     '2026-11-23T06:30:00+00:00'
     """
     try:
@@ -281,6 +287,7 @@ def _build_row(
         migrations=project.compare(manifest.migrations) if project else None,
         server_version=manifest.server_version,
         encrypted=manifest.encrypted,
+        left_out=manifest.left_out,
         problems=_list_problems(looks) if verified is Verified.DAMAGED else (),
     )
 

@@ -86,7 +86,7 @@ def bring_back(
         progress=context.progress,
         jobs=options.jobs,
     )
-    details = chosen.backup.read_details()
+    details = chosen.details
     tables = _find_tables(details, options.tables)
     schema = options.as_schema or _name_schema(chosen.manifest.backup_id)
     _require_schema(context, schema)

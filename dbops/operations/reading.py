@@ -12,11 +12,11 @@ from tempfile import TemporaryDirectory
 
 from dbops.core.contents import Contents
 from dbops.core.details import Details, read_details
-from dbops.core.manifest import StoredFile
+from dbops.core.manifest import Manifest, StoredFile
 from dbops.core.packing import DamagedFile, unpack, unpack_rows
 from dbops.errors import Refused, ToolFailed
 from dbops.operations.sealing import SUFFIX, Seal
-from dbops.operations.storage import find_damage
+from dbops.operations.storage import Vault, find_damage
 from dbops.operations.writing import DATA, DETAILS, SCHEMA
 from dbops.postgres.archive import decode_archive
 from dbops.postgres.tools import ClientTools
@@ -82,6 +82,15 @@ class Backup:
                 for each in sorted(self.list(SCHEMA), key=lambda each: each.path):
                     file.write(self.open(each))
             yield path
+
+
+def build_stored_backup(vault: Vault, manifest: Manifest, seal: Seal | None) -> Backup:
+    """Return a published backup, ready to be read."""
+    return Backup(
+        files=manifest.files,
+        read=lambda path: vault.read(manifest.backup_id, path),
+        seal=seal or Seal(),
+    )
 
 
 def find_damaged_files(backup: Backup, jobs: int) -> list[str]:

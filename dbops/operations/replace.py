@@ -72,7 +72,8 @@ def replace_database(
 
     Raises:
         UsageError: there is no such backup.
-        Refused: a file of it is damaged, or this role may not do it.
+        Refused: a file of it is damaged, something was left out of it, or this role may
+            not do it.
         Busy: a deployment runs, or the sessions would not end.
         ToolFailed: pg_restore is missing or failed.
         Reverted: the rows are not those of the backup.
@@ -90,11 +91,23 @@ def replace_database(
         progress=context.progress,
         jobs=options.jobs,
     )
+    _require_full(chosen.manifest)
     if options.dry_run:
         report = _plan(context, chosen.manifest, options)
     else:
         report = _replace(context, chosen, options)
     return replace(report, duration_s=round(clock() - started, 3))
+
+
+def _require_full(manifest: Manifest) -> None:
+    if manifest.left_out:
+        missing = list_some([str(each) for each in manifest.left_out])
+        raise Refused(
+            f"backup {manifest.backup_id} cannot replace the database, it is without "
+            f"{missing}",
+            hint="restore a full one (manage.py dbops_backups), or this one beside the "
+            f"database: manage.py dbops_restore {manifest.backup_id} --into NAME",
+        )
 
 
 def _name_restored(database: str, manifest: Manifest) -> str:

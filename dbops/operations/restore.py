@@ -9,6 +9,7 @@ from datetime import datetime
 
 from dbops.core.compare import Comparison, Difference
 from dbops.core.details import Details
+from dbops.core.exclusions import LeftOut
 from dbops.core.manifest import Manifest, TableRows
 from dbops.core.migration import MigrationId
 from dbops.core.progress import Progress, silent
@@ -57,6 +58,8 @@ class RestoreReport:
     """Entries that the ledger had besides those of the backup, and that it keeps."""
     duration_s: float
     tables: tuple[TableRows, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    """What the backup is without."""
     schema_matches: bool | None
     """None when it was not looked at: a dry run, or single tables."""
     differences: tuple[Difference, ...]
@@ -146,7 +149,6 @@ def choose_intact(
     chosen = choose_backup(
         target, storage=storage, reference=reference, seal=seal, progress=progress
     )
-    chosen.backup.read_details()  # A wrong key is found now, not when all is read.
     found = chosen.manifest.backup_id
     progress(f"verifying the checksums of backup {found}")
     require_intact(chosen.backup, found, jobs)
@@ -170,19 +172,18 @@ def fill_and_verify(
         ServerFailed: the server did not take the rows.
         Reverted: the rows are not those of the backup.
     """
-    details = chosen.backup.read_details()
     fill_database(
         means.target,
         means.tools,
         chosen.backup,
-        details,
+        chosen.details,
         jobs=jobs,
         progress=progress,
         with_access=with_access,
     )
     progress("verifying rows and schema")
-    _require_contents(means.target, chosen.manifest, details, jobs)
-    comparison = compare_schema(means.target, details.catalog)
+    _require_contents(means.target, chosen.manifest, chosen.details, jobs)
+    comparison = compare_schema(means.target, chosen.details.catalog)
     progress("gathering statistics for the planner")
     with (
         open_session(means.target, purpose="restore") as connection,
@@ -217,6 +218,7 @@ def build_plan(manifest: Manifest, database: str, tools: str) -> RestoreReport:
         database=database,
         duration_s=0,
         tables=manifest.tables,
+        left_out=manifest.left_out,
         schema_matches=None,
         differences=(),
         pending=state.pending if is_djangos else (),

@@ -23,7 +23,12 @@ from dbops.operations.backup import Verified, require_jobs
 from dbops.operations.backups import Action, open_storage
 from dbops.operations.context import Context
 from dbops.operations.proving import find_false_restore
-from dbops.operations.reading import Backup, find_damaged_files, find_false_contents
+from dbops.operations.reading import (
+    Backup,
+    build_stored_backup,
+    find_damaged_files,
+    find_false_contents,
+)
 from dbops.operations.replay import get_scratch_server
 from dbops.operations.sealing import build_seal
 from dbops.operations.storage import Vault, find_backup, read_stored_manifest
@@ -108,11 +113,7 @@ def verify_backup(
         subject = _Subject(
             context=context,
             manifest=manifest,
-            backup=Backup(
-                files=manifest.files,
-                read=lambda path: vault.read(backup_id, path),
-                seal=build_seal(context.settings),
-            ),
+            backup=build_stored_backup(vault, manifest, build_seal(context.settings)),
             jobs=jobs,
             notes=notes,
         )

@@ -77,10 +77,11 @@ def write_contents(
             target,
             snapshot_id=snapshot.snapshot_id,
             without=[each for each in snapshot.relations if not each.is_partitioned],
+            omission=snapshot.omission,
             lock_wait_timeout_s=LOCK_WAIT_S,
             on_output=schema.add,
         )
-    portions = plan_portions(snapshot.connection, snapshot.relations)
+    portions = plan_portions(snapshot.connection, snapshot.filled)
     _write_rows(
         writer, snapshot, portions, target=target, jobs=jobs, progress=Pace(progress)
     )

@@ -16,7 +16,7 @@ from dbops.operations.check_backups import BackupCheckReport
 from dbops.operations.project_migrations import MigrationState
 from dbops.operations.prune import PruneReport
 from dbops.operations.verify_backup import VerifyReport
-from dbops.render.backup import PROOFS
+from dbops.render.backup import PROOFS, describe_left_out
 from dbops.render.text import (
     build_facts,
     build_table,
@@ -64,7 +64,7 @@ def render_list(report: ListReport) -> RenderableType:
                 format_age(each.age_s),
                 _format_size(each.size_bytes),
                 _format_ratio(each.ratio),
-                each.verified,
+                f"{each.verified}, partial" if each.left_out else each.verified,
                 _describe_state(each.migrations),
             )
             for each in report.backups
@@ -97,6 +97,7 @@ def render_show(report: ShowReport) -> RenderableType:
             ("Taken at", f"{_format_moment(report.taken_at)}, {_ago(report.age_s)}"),
             ("Took", format_duration(report.duration_s)),
             ("Size", _describe_size(report)),
+            ("Left out", describe_left_out(report.left_out)),
             ("Files", count_of(report.files, "file")),
             ("Encrypted", "yes" if report.encrypted else "no"),
             ("Verified", PROOFS[report.verified]),
@@ -137,7 +138,8 @@ def render_show(report: ShowReport) -> RenderableType:
             f"{count_of(len(report.tables), 'table')}, {count_of(rows, 'row')}, "
             f"{count_of(len(report.migrations), 'applied migration')}.",
             good=report.verified is not Verified.DAMAGED,
-            hint=f"manage.py dbops_restore {report.backup_id} --into NAME",
+            hint=f"manage.py dbops_restore {report.backup_id} "
+            + ("--into NAME" if report.left_out else "--dry-run"),
         ),
     )
 

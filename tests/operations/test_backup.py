@@ -184,7 +184,7 @@ def test_the_text_ends_with_verdict_and_next_command(
     text = render_text(render_backup(report), width=80, color=False)
     lines = text.splitlines()
     assert lines[-2].startswith(f"Backup {report.backup_id} taken in ")
-    assert lines[-1] == f"Next: manage.py dbops_restore {report.backup_id} --into NAME"
+    assert lines[-1] == f"Next: manage.py dbops_restore {report.backup_id} --dry-run"
     assert "Contents  7 tables, 7,404 rows, 0 applied migrations\n" in text
 
 

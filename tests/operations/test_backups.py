@@ -255,7 +255,7 @@ def test_shows_all_of_one_backup(lab: Lab, backed_up: Path) -> None:
     assert names == sorted(names)
     text = look(lab, "show", "latest")
     assert "contents: nothing wrong" in text
-    assert f"Next: manage.py dbops_restore {backed_up.name} --into NAME" in text
+    assert f"Next: manage.py dbops_restore {backed_up.name} --dry-run" in text
 
 
 # Verify

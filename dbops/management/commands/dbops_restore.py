@@ -9,7 +9,11 @@ from django.core.management.base import CommandParser
 from rich.console import RenderableType
 
 from dbops.errors import UsageError
-from dbops.management.base import DbopsCommand, add_archive_options
+from dbops.management.base import (
+    DbopsCommand,
+    add_archive_options,
+    add_lock_wait_option,
+)
 from dbops.operations.bring_back import BringBackOptions, bring_back
 from dbops.operations.choosing import read_moment
 from dbops.operations.context import Context
@@ -85,13 +89,7 @@ class Command(DbopsCommand):
         add_archive_options(
             parser, jobs_help="tables and indexes restored at a time (default: 2)"
         )
-        parser.add_argument(
-            "--lock-wait",
-            type=float,
-            default=30.0,
-            metavar="SECONDS",
-            help="how long to wait for another run to finish (default: 30)",
-        )
+        add_lock_wait_option(parser)
         parser.add_argument(
             "--dry-run",
             action="store_true",
