@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from dbops import __version__
+from dbops.core.access import Access
 from dbops.core.catalog import Catalog
 from dbops.core.exclusions import Exclusions, LeftOut, reduce_catalog
 from dbops.core.manifest import Manifest, TableRows, Verification, write_manifest
@@ -24,6 +25,7 @@ from dbops.operations.sealing import Seal
 from dbops.operations.storage import build_backup_id, open_vault
 from dbops.operations.writing import Written, write_contents
 from dbops.postgres.catalog import fetch_catalog
+from dbops.postgres.roles import fetch_access
 from dbops.postgres.scratch import DatabaseProperties, fetch_properties
 from dbops.postgres.session import open_session
 from dbops.postgres.snapshot import (
@@ -81,6 +83,7 @@ class _Picture:
     """What a snapshot sees besides the rows themselves."""
 
     catalog: Catalog
+    access: Access
     facts: DatabaseFacts
     properties: DatabaseProperties
     tables: tuple[TableRows, ...]
@@ -159,6 +162,7 @@ def take_backup(
                 seal,
                 snapshot,
                 picture.catalog,
+                picture.access,
                 target=means.target,
                 tools=means.tools,
                 jobs=jobs,
@@ -308,6 +312,7 @@ def _fetch_picture(snapshot: Snapshot, progress: Progress) -> _Picture:
     )
     return _Picture(
         catalog=reduce_catalog(fetch_catalog(connection), left_out),
+        access=fetch_access(connection),
         facts=fetch_facts(connection),
         properties=fetch_properties(connection),
         tables=tables,

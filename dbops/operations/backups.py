@@ -12,13 +12,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from dbops.core.access import write_roles_script
 from dbops.core.exclusions import LeftOut
 from dbops.core.manifest import DamagedManifest, Manifest, Verification
 from dbops.core.migration import MigrationId
 from dbops.core.retention import UNREADABLE, Candidate
+from dbops.errors import Refused
 from dbops.operations.backup import Verified
 from dbops.operations.context import Context
 from dbops.operations.project_migrations import MigrationState, Project
+from dbops.operations.reading import build_stored_backup
+from dbops.operations.sealing import build_seal
 from dbops.operations.storage import (
     Vault,
     find_backup,
@@ -125,6 +129,18 @@ class ShowReport:
     unknown: tuple[MigrationId, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolesReport:
+    """What another server needs before a backup is restored there."""
+
+    action: Action = Action.SHOW
+    backup_id: str
+    roles: tuple[str, ...]
+    """Those that own something or have a grant, and their members."""
+    sql: str
+    """Makes those that are missing; may run twice."""
+
+
 class TableOrder(StrEnum):
     """How the tables of a backup are listed."""
 
@@ -202,6 +218,33 @@ def show_backup(
         migrations=manifest.migrations,
         pending=state.pending,
         unknown=state.unknown,
+    )
+
+
+def show_roles(
+    context: Context, reference: str, *, storage: str | None = None
+) -> RolesReport:
+    """Return the roles of a backup, and SQL that makes them.
+
+    Raises:
+        UsageError: there is no such backup.
+        DamagedManifest: its manifest cannot be read.
+        Refused: it has no roles, they are damaged, or cannot be decrypted.
+    """
+    vault, database = open_storage(context, storage)
+    manifest = read_stored_manifest(vault, find_backup(vault, database, reference))
+    backup = build_stored_backup(vault, manifest, build_seal(context.settings))
+    access = backup.read_access()
+    if access is None:
+        raise Refused(
+            f"backup {manifest.backup_id} is from a time when roles were not kept",
+            hint="pg_dumpall --roles-only --no-role-passwords, on the server itself",
+        )
+    title = f'Roles of backup {manifest.backup_id} of database "{manifest.database}".'
+    return RolesReport(
+        backup_id=manifest.backup_id,
+        roles=tuple(each.name for each in access.roles),
+        sql=write_roles_script(access, title),
     )
 
 

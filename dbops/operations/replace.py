@@ -15,7 +15,8 @@ from dbops.core.catalog import Catalog
 from dbops.core.database_name import name_beside
 from dbops.core.manifest import Manifest
 from dbops.core.target import Target
-from dbops.errors import DbopsError, Refused, Reverted, ToolFailed
+from dbops.errors import DbopsError, Refused, Reverted
+from dbops.operations.access import require_roles
 from dbops.operations.backup import list_some, require_jobs
 from dbops.operations.choosing import Chosen
 from dbops.operations.context import Context
@@ -92,6 +93,9 @@ def replace_database(
         jobs=options.jobs,
     )
     _require_full(chosen.manifest)
+    if options.with_access:
+        with open_maintenance_session(target) as connection:
+            require_roles(connection, chosen)
     if options.dry_run:
         report = _plan(context, chosen.manifest, options)
     else:
@@ -164,16 +168,13 @@ def _replace(
         tell(f'creating database "{means.target.database}"')
         with new_database(means, manifest, to_replace=target.database) as notes:
             _give_owner(target, means.target)
-            try:
-                comparison = fill_and_verify(
-                    means,
-                    chosen,
-                    jobs=options.jobs,
-                    progress=tell,
-                    with_access=options.with_access,
-                )
-            except ToolFailed as error:
-                raise _tell_way_out(error, options) from error
+            comparison = fill_and_verify(
+                means,
+                chosen,
+                jobs=options.jobs,
+                progress=tell,
+                with_access=options.with_access,
+            )
             report = build_report(plan, comparison, notes)
             _require_same_schema(report)
             previous = name_beside(
@@ -271,18 +272,6 @@ def _finish(
         )
         return replace(report, notes=(*report.notes, note))
     return replace(report, previous_dropped=True)
-
-
-def _tell_way_out(error: ToolFailed, options: ReplaceOptions) -> ToolFailed:
-    """Point to --no-access where owners or grants were the trouble."""
-    signs = ("OWNER TO", "GRANT ", "REVOKE ", "DEFAULT PRIVILEGES", "must be able to")
-    if not options.with_access or not any(each in error.message for each in signs):
-        return error
-    return ToolFailed(
-        error.message,
-        hint="create the missing role, or run it as a superuser; or with --no-access: "
-        "everything will belong to this role, and grants are yours to make",
-    )
 
 
 def _require_same_schema(report: RestoreReport) -> None:

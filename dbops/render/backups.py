@@ -11,7 +11,12 @@ from rich.text import Text
 from dbops.core.duration import format_age
 from dbops.core.words import count_of, format_size
 from dbops.operations.backup import Verified
-from dbops.operations.backups import BackupRow, ListReport, ShowReport
+from dbops.operations.backups import (
+    BackupRow,
+    ListReport,
+    RolesReport,
+    ShowReport,
+)
 from dbops.operations.check_backups import BackupCheckReport
 from dbops.operations.project_migrations import MigrationState
 from dbops.operations.prune import PruneReport
@@ -29,7 +34,12 @@ CUT_OFF_HINT = "unless a backup is running, the next one or prune removes it"
 
 
 def render_backups(
-    report: ListReport | ShowReport | VerifyReport | PruneReport | BackupCheckReport,
+    report: ListReport
+    | ShowReport
+    | RolesReport
+    | VerifyReport
+    | PruneReport
+    | BackupCheckReport,
 ) -> RenderableType:
     """Return the text of any of the reports."""
     match report:
@@ -37,6 +47,8 @@ def render_backups(
             return render_list(report)
         case ShowReport():
             return render_show(report)
+        case RolesReport():
+            return Text(report.sql, no_wrap=True)
         case VerifyReport():
             return render_verify(report)
         case PruneReport():

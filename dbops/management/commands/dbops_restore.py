@@ -22,6 +22,8 @@ from dbops.operations.restore import RestoreReport, restore_backup
 from dbops.operations.sealing import build_seal
 from dbops.render.restore import render_restore
 
+OPTIONS = {"with_access": "no-access"}
+
 
 class Command(DbopsCommand):
     help = (
@@ -83,8 +85,7 @@ class Command(DbopsCommand):
             "--no-access",
             action="store_false",
             dest="with_access",
-            help="let all tables belong to this role, and leave grants out, as --into "
-            "does",
+            help="let everything belong to this role, and leave grants out",
         )
         add_archive_options(
             parser, jobs_help="tables and indexes restored at a time (default: 2)"
@@ -110,10 +111,11 @@ class Command(DbopsCommand):
                 pg_bin=context.settings.pg_bin,
                 progress=context.progress,
                 jobs=options["jobs"],
+                with_access=options["with_access"],
                 dry_run=options["dry_run"],
             )
         if options["tables"] is not None:
-            _refuse(options, "--tables", drop_previous=False)
+            _refuse(options, "--tables", drop_previous=False, with_access=True)
             return bring_back(
                 context,
                 BringBackOptions(
@@ -158,4 +160,5 @@ def _refuse(options: dict[str, Any], what: str, **without: object) -> None:
     """Refuse options that this way of restoring does not have."""
     for name, default in without.items():
         if options[name] != default:
-            raise UsageError(f"--{name.replace('_', '-')} does not go with {what}")
+            option = OPTIONS.get(name, name.replace("_", "-"))
+            raise UsageError(f"--{option} does not go with {what}")
