@@ -228,7 +228,7 @@ def _require_contents(
     columns = next(iter(orders), ())
     found = Contents()
     for rows in read_rows(connection, _build_portion(schema, table, columns)):
-        found.add(b"".join(rows))
+        found.add(rows)
     expected = Contents(
         rows=sum(each.rows for each in sources),
         total=sum(int(each.checksum, 16) for each in sources),

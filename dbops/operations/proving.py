@@ -79,7 +79,7 @@ def fetch_contents(target: Target, jobs: int) -> Mapping[str, Contents]:
     def work(connection: Connection, portion: Portion) -> None:
         contents = Contents()
         for rows in read_rows(connection, portion):
-            contents.add(b"".join(rows))
+            contents.add(rows)
         with lock:
             found.setdefault(portion.relation.name, Contents()).merge([contents])
 

@@ -150,7 +150,7 @@ class _Writer:
             StoredFile(path=name, size_bytes=len(sealed), sha256=digest, table=table)
         )
 
-    def write_rows(self, table: str, batches: Iterable[Sequence[bytes]]) -> None:
+    def write_rows(self, table: str, batches: Iterable[bytes]) -> None:
         """Write rows of a table into as many files as it takes."""
         packer = Packer()
         for batch in batches:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import signal
@@ -246,7 +245,8 @@ def test_a_snapshot_taken_before_the_locks_is_dumped_empty(
             with use_snapshot(connection, row[0]):
                 assert list(read_rows(connection, portion)) == []
             with connection.transaction():
-                assert len([*itertools.chain(*read_rows(connection, portion))]) == 1000
+                rows = b"".join(read_rows(connection, portion))
+                assert rows.count(b"\n") == 1000
 
 
 def test_no_table_is_dumped_empty_while_others_rewrite_it(
