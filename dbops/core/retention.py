@@ -81,9 +81,8 @@ def decide_retention(
     if it were sound, but takes nobody's place; and until a newer one is verified. So
     does a partial one, but for the latter.
     """
-    ordered = sorted(
-        candidates, key=lambda each: (each.taken_at, each.backup_id), reverse=True
-    )
+    # Ids are in the order of taking, also where a clock went back.
+    ordered = sorted(candidates, key=lambda each: each.backup_id, reverse=True)
     sound = [each for each in ordered if each.counts]
     verified = find_last_verified(sound)
     reasons: dict[str, list[str]] = {each.backup_id: [] for each in ordered}
@@ -120,10 +119,7 @@ def find_last_verified(sound: Sequence[Candidate]) -> Candidate | None:
 
 
 def _is_older(one: Candidate, other: Candidate | None) -> bool:
-    return other is not None and (one.taken_at, one.backup_id) < (
-        other.taken_at,
-        other.backup_id,
-    )
+    return other is not None and one.backup_id < other.backup_id
 
 
 def _decide(candidate: Candidate, reasons: Sequence[str]) -> Decision:

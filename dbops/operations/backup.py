@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from dbops import __version__
@@ -19,10 +19,15 @@ from dbops.core.progress import Progress, silent
 from dbops.core.table_name import TableName, parse_table_name
 from dbops.core.target import Target
 from dbops.errors import ToolFailed, UsageError
-from dbops.operations.proving import find_false_restore
+from dbops.operations.proving import find_false_restore, find_scratch_means
 from dbops.operations.reading import Backup, find_damaged_files, find_false_contents
 from dbops.operations.sealing import Seal
-from dbops.operations.storage import build_backup_id, open_vault
+from dbops.operations.storage import (
+    Vault,
+    build_backup_id,
+    open_vault,
+    read_id_moment,
+)
 from dbops.operations.writing import Written, write_contents
 from dbops.postgres.catalog import fetch_catalog
 from dbops.postgres.roles import fetch_access
@@ -40,6 +45,8 @@ from dbops.postgres.tools import ClientTools, find_tools, pin_target
 
 MOST_SHOWN = 5
 MOST_JOBS = 64
+CLOCKS_DIFFER = timedelta(minutes=1)
+"""From here on somebody has to look at a clock."""
 HISTORY = "django_migrations"
 
 
@@ -148,7 +155,14 @@ def take_backup(
         return _build_plan(means, picture, vault.place, seal, clock() - started)
     vault.prepare()
     means = _find_means(target, pg_bin, progress)
-    backup_id = build_backup_id(datetime.now(UTC))
+    level = _lower(level, seal)
+    # Early: nobody wants to hear of it when all is dumped.
+    scratch = (
+        _find_scratch(means, scratch_server, pg_bin)
+        if level is Verified.RESTORED
+        else None
+    )
+    backup_id = _build_id(vault, progress)
     with vault.open_draft(backup_id) as draft:
         with open_snapshot(
             means.target,
@@ -172,9 +186,9 @@ def take_backup(
         backup = Backup(files=written.files, read=draft.read, seal=seal)
         verification = _verify(
             backup,
-            _lower(level, seal),
+            level,
             means.tools,
-            scratch_server or target,
+            scratch,
             picture.properties,
             jobs=jobs,
             progress=progress,
@@ -257,7 +271,7 @@ def _verify(
     backup: Backup,
     level: Verified,
     tools: ClientTools,
-    server: Target,
+    scratch: tuple[Target, ClientTools] | None,
     like: DatabaseProperties,
     *,
     jobs: int,
@@ -270,9 +284,9 @@ def _verify(
     elif level is not Verified.NONE:
         progress("verifying: decoding every file, counting and summing the rows")
         problems = find_false_contents(backup, tools, jobs)
-    if level is Verified.RESTORED and not problems:
+    if scratch and not problems:
         problems = find_false_restore(
-            server, tools, backup, like=like, jobs=jobs, progress=progress
+            *scratch, backup, like=like, jobs=jobs, progress=progress
         )
     return Verification(level=level, at=datetime.now(UTC), problems=tuple(problems))
 
@@ -292,6 +306,31 @@ def _find_means(target: Target, pg_bin: str, progress: Progress) -> _Means:
     pinned, number, tools = _find_tools(target, pg_bin)
     progress(f"using {tools}, {COMPRESSION}")
     return _Means(target=pinned, server_version_num=number, tools=tools)
+
+
+def _build_id(vault: Vault, progress: Progress) -> str:
+    """Return an id behind all others, and say when the clock is behind them."""
+    now = datetime.now(UTC)
+    newest = next(iter(vault.list_ids()), None)
+    backup_id = build_backup_id(now, after=newest)
+    ahead = read_id_moment(backup_id) - now
+    if newest and ahead > CLOCKS_DIFFER:
+        progress(
+            f"the clock says {now:%Y-%m-%d %H:%M:%S} UTC, and backup {newest} is from "
+            "later: this one is named after it, so that it is the latest"
+        )
+    return backup_id
+
+
+def _find_scratch(
+    means: _Means, server: Target | None, pg_bin: str
+) -> tuple[Target, ClientTools]:
+    return find_scratch_means(
+        server or means.target,
+        server_major=means.server_version_num // 10000,
+        pg_dump_major=means.tools.major,
+        pg_bin=pg_bin,
+    )
 
 
 def _find_tools(target: Target, pg_bin: str) -> tuple[Target, int, ClientTools]:

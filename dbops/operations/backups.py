@@ -27,6 +27,7 @@ from dbops.operations.storage import (
     Vault,
     find_backup,
     open_vault,
+    read_id_moment,
     read_stored_manifest,
 )
 
@@ -296,19 +297,6 @@ def build_candidate(row: BackupRow) -> Candidate:
         level=str(row.verified) if is_readable else UNREADABLE,
         is_partial=bool(row.left_out),
     )
-
-
-def read_id_moment(backup_id: str) -> datetime:
-    """Return when a backup was begun, by its id.
-
-    >>> read_id_moment("20261123T063000Z-ab12cd").isoformat()
-    '2026-11-23T06:30:00+00:00'
-    """
-    try:
-        moment = datetime.strptime(backup_id[:16], "%Y%m%dT%H%M%SZ")  # noqa: DTZ007
-    except ValueError:  # The 99th of a month: never made by dbops, and not to be kept.
-        return datetime.fromtimestamp(0, UTC)
-    return moment.replace(tzinfo=UTC)
 
 
 def _build_row(

@@ -12,7 +12,7 @@ from pathlib import Path
 from dbops.core.duration import format_age
 from dbops.core.manifest import LEVELS
 from dbops.errors import ToolFailed
-from dbops.operations.backup import Verified
+from dbops.operations.backup import CLOCKS_DIFFER, Verified
 from dbops.operations.backups import (
     Action,
     BackupRow,
@@ -111,6 +111,11 @@ def _judge(
     max_age_s: float,
 ) -> Iterator[str]:
     newest = rows[0]
+    if newest.age_s < -CLOCKS_DIFFER.total_seconds():
+        yield (
+            f'backup "{newest.backup_id}" was taken {format_age(-newest.age_s)} in the '
+            "future: the clock here or that of the server is wrong"
+        )
     if newest.verified is Verified.DAMAGED:
         yield f'the newest backup, "{newest.backup_id}", is damaged: ' + "; ".join(
             newest.problems
