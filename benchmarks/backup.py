@@ -1,25 +1,29 @@
 """Measure backups and restores beside what people would type instead, in turns.
 
-    python benchmarks/backup.py [--threads 40000] [--rounds 3]
+    pip install -r requirements/benchmark.txt
+    python benchmarks/backup.py [--size-mb 2000] [--rounds 3]
 
-Wall time, peak memory of the command itself and size, as medians, with the ratio to
-`pg_dump > file.sql` and `psql < file.sql`. 40,000 threads make a database of about two
-gigabytes. Runs against the server of the settings, in databases of its own that it
-drops again. django-dbbackup is measured where it is installed.
+Wall time, peak memory of the command's own process and size, as medians, with the ratio
+to `pg_dump > file.sql` and `psql < file.sql`. The size is that of the plain dump. Runs
+against the server of the settings, in databases of its own that it drops again.
+django-dbbackup is measured where it is installed.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from rich.console import Console
@@ -30,6 +34,11 @@ from dbops.postgres.session import build_environment
 from dbops.render.text import build_table
 
 MB = 1_000_000
+THREADS_PER_MB = 75
+"""Conversations of neuroagent_demo for a megabyte of plain dump."""
+POLL_S = 0.02
+LEVELS = ("none", "contents", "restored")
+PEAK = re.compile(r"^VmHWM:\s+(\d+) kB", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +47,7 @@ class Cost:
 
     wall_s: float
     memory_bytes: int
-    """The most that the command's own process held, its children left out."""
+    """The most that the command's own process held; what it starts is left out."""
     size_bytes: int = 0
 
 
@@ -56,7 +65,7 @@ def run_measured(
     """Run a command to its end, its output into a file.
 
     Raises:
-        CalledProcessError: it failed.
+        CalledProcessError: it failed; what it said is on stderr.
     """
     started = time.monotonic()
     with (out or Path(os.devnull)).open("wb") as file:
@@ -68,13 +77,44 @@ def run_measured(
             stdout=file,
             stderr=subprocess.PIPE,
         )
-        assert process.stderr is not None
-        told = process.stderr.read()
-        _, status, usage = os.wait4(process.pid, 0)
-    code = os.waitstatus_to_exitcode(status)
-    if code:
-        raise subprocess.CalledProcessError(code, command, stderr=told)
-    return Cost(wall_s=time.monotonic() - started, memory_bytes=usage.ru_maxrss * 1024)
+        watch = PeakWatch(process.pid)
+        with watch:
+            _, told = process.communicate()
+    wall_s = time.monotonic() - started
+    if process.returncode:
+        sys.stderr.write(told.decode(errors="replace"))
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return Cost(wall_s=wall_s, memory_bytes=watch.peak_bytes)
+
+
+class PeakWatch:
+    """Looks at a process's own peak of memory as long as it runs.
+
+    The kernel's account at its end (`ru_maxrss`) would begin with what this process
+    had when it started the other one.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self.peak_bytes = 0
+        self._path = Path(f"/proc/{pid}/status")
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(POLL_S):
+            try:
+                found = PEAK.search(self._path.read_text())
+            except (FileNotFoundError, ProcessLookupError):
+                return
+            if found:
+                self.peak_bytes = int(found[1]) * 1024
 
 
 def measure_size(path: Path) -> int:
@@ -95,12 +135,14 @@ class Backups:
         jobs = f"-j{self.jobs}"
         ways = [
             self._build_dump("pg_dump > file.sql"),
-            Way(name="dbops_backup", run=self._run_dbops),
+            *map(self._build_dbops, LEVELS),
             self._build_dump("pg_dump -Fc", "-Fc"),
             self._build_dump(f"pg_dump -Fd {jobs}", "-Fd", jobs, directory=True),
         ]
         if shutil.which("gzip"):
             ways.append(Way(name="pg_dump | gzip", run=self._run_gzip))
+        if find_spec("dbbackup"):
+            ways.append(Way(name="django-dbbackup --compress", run=self._run_dbbackup))
         return ways
 
     def _empty(self) -> Path:
@@ -134,13 +176,29 @@ class Backups:
             run_measured(command, self.place.environment, out=path), path
         )
 
-    def _run_dbops(self) -> Cost:
+    def _run_dbbackup(self) -> Cost:
         path = self._empty()
-        command = [
-            *(sys.executable, "manage.py", "dbops_backup", "--verbosity", "0"),
-            *("--storage", str(path), "--jobs", str(self.jobs)),
-        ]
-        return self._finish(run_measured(command, self.place.environment), path)
+        environment = {
+            **self.place.environment,
+            "DJANGO_SETTINGS_MODULE": "benchmarks.dbbackup_settings",
+            "BENCHMARK_DIRECTORY": str(path),
+            "PATH": f"{self.tools}:{os.environ['PATH']}",
+            "PYTHONPATH": os.pathsep.join([str(CHECKOUT), *sys.path]),
+        }
+        command = [sys.executable, "manage.py", "dbbackup", "--compress", "--quiet"]
+        return self._finish(run_measured(command, environment), path)
+
+    def _build_dbops(self, level: str) -> Way:
+        def run() -> Cost:
+            path = self._empty()
+            command = [
+                *(sys.executable, "manage.py", "dbops_backup", "--verbosity", "0"),
+                *("--storage", str(path), "--jobs", str(self.jobs)),
+                *("--level", level),
+            ]
+            return self._finish(run_measured(command, self.place.environment), path)
+
+        return Way(name=f"dbops_backup --level {level}", run=run)
 
 
 class Restores:
@@ -227,7 +285,7 @@ def compare(title: str, ways: Sequence[Way], rounds: int) -> None:
 def main() -> None:
     """Fill a database, measure, and drop it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--threads", type=int, default=40_000)
+    parser.add_argument("--size-mb", type=int, default=2_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
@@ -238,7 +296,8 @@ def main() -> None:
         place.create()
         try:
             place.manage("migrate", "--verbosity", "0")
-            place.manage("neuroagent_demo", "--threads", str(options.threads))
+            threads = str(options.size_mb * THREADS_PER_MB)
+            place.manage("neuroagent_demo", "--threads", threads)
             tools = place.find_tools()
             backups = Backups(place, tools, options.jobs)
             compare("backup", backups.list_ways(), options.rounds)

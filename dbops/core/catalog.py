@@ -37,6 +37,10 @@ RELATIONS = frozenset({ObjectKind.TABLE, ObjectKind.VIEW})
 """Kinds that have parts."""
 
 
+PUBLIC: Key = (ObjectKind.SCHEMA, "public")
+"""The schema that every new database has."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchemaObject:
     """One object of a schema, told in canonical text.
@@ -63,6 +67,11 @@ class Catalog:
     """All objects of a database's schemas, ordered by kind and name."""
 
     objects: tuple[SchemaObject, ...]
+
+    @property
+    def keys(self) -> frozenset[Key]:
+        """Kind and name of each object."""
+        return frozenset((each.kind, each.name) for each in self.objects)
 
     @property
     def fingerprint(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from xxhash import xxh3_128_intdigest
@@ -35,10 +35,7 @@ class Contents:
     def add(self, lines: bytes) -> None:
         """Take whole lines, the last newline included."""
         # Within a value both, carriage return and newline, are escaped.
-        self.add_rows(lines.splitlines(keepends=True))
-
-    def add_rows(self, rows: Sequence[bytes]) -> None:
-        """Take lines one by one, each with its newline."""
+        rows = lines.splitlines(keepends=True)
         self.rows += len(rows)
         self.total += sum(map(xxh3_128_intdigest, rows))
 

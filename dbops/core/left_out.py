@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
 
-from dbops.core.catalog import RELATIONS, Catalog, Key, ObjectKind, SchemaObject
+from dbops.core.catalog import PUBLIC, RELATIONS, Catalog, Key, ObjectKind, SchemaObject
 
 BOOKKEEPING = ("alembic_version", "_prisma_migrations", "django_migrations")
 """Tables in which migration tools keep their history; never a difference."""
@@ -60,8 +60,6 @@ OPERATING_EXTENSIONS = (
     "plpgsql",
 )
 """Extensions for those who run the server, which no model and no query needs."""
-
-PUBLIC = (ObjectKind.SCHEMA, "public")
 
 PARTITION = re.compile(r"\bpartition of (.+?) (?:FOR VALUES|DEFAULT)\b")
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from dbops.core.exclusions import Extent, LeftOut
 from dbops.core.migration import MigrationId
 from dbops.errors import Refused
 
@@ -92,6 +93,8 @@ class Manifest:
     migrations: tuple[MigrationId, ...]
     """Applied ones, in the order of their application."""
     tables: tuple[TableRows, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    """What the database had, and the backup has not; nothing in a full one."""
     database_size_bytes: int
     size_bytes: int
     """Of all `files` together."""
@@ -115,6 +118,11 @@ class Manifest:
         return DAMAGED if failed else LEVELS[reached]
 
     @property
+    def is_partial(self) -> bool:
+        """Tell whether something was left out."""
+        return bool(self.left_out)
+
+    @property
     def server_major(self) -> int:
         """The server's major version."""
         return self.server_version_num // 10000
@@ -133,6 +141,9 @@ def write_manifest(manifest: Manifest) -> str:
     contents["taken_at"] = manifest.taken_at.astimezone(UTC).isoformat()
     contents["migrations"] = [list(each) for each in manifest.migrations]
     contents["tables"] = [{"name": t.name, "rows": t.rows} for t in manifest.tables]
+    contents["left_out"] = [
+        {"extent": each.extent, "name": each.name} for each in manifest.left_out
+    ]
     contents["files"] = [
         {
             "path": each.path,
@@ -186,12 +197,17 @@ def _compute_checksum(contents: dict[str, Any]) -> str:
 
 
 def _build_manifest(contents: dict[str, Any]) -> Manifest:
+    contents = {"left_out": [], **contents}
     values = {name: contents[name] for name in Manifest.__slots__}
     values["taken_at"] = datetime.fromisoformat(contents["taken_at"]).astimezone(UTC)
     values["migrations"] = tuple(
         MigrationId(app, name) for app, name in contents["migrations"]
     )
     values["tables"] = tuple(TableRows(**each) for each in contents["tables"])
+    values["left_out"] = tuple(
+        LeftOut(extent=Extent(each["extent"]), name=each["name"])
+        for each in contents["left_out"]
+    )
     values["verifications"] = tuple(
         Verification(
             level=each["level"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import zstandard
 
@@ -29,13 +29,9 @@ class Packer:
         compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True)
         self._stream = compressor.compressobj()
 
-    def add(self, rows: Sequence[bytes]) -> None:
-        """Take rows, each with its newline; together they are whole."""
-        lines = b"".join(rows)
-        if lines.count(b"\n") == len(rows):
-            self.contents.add_rows(rows)
-        else:
-            self.contents.add(lines)
+    def add(self, lines: bytes) -> None:
+        """Take whole rows, the last newline included."""
+        self.contents.add(lines)
         self._keep(self._stream.compress(lines))
 
     def finish(self) -> bytes:

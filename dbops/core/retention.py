@@ -41,11 +41,18 @@ class Candidate:
     taken_at: datetime
     level: str
     """One of `LEVELS`, `damaged` or `unreadable`."""
+    is_partial: bool = False
+    """Something was left out of it on purpose."""
 
     @property
     def is_sound(self) -> bool:
         """Tell whether nothing is known to be wrong with it."""
         return self.level in LEVELS
+
+    @property
+    def counts(self) -> bool:
+        """Tell whether it can stand for all others."""
+        return self.is_sound and not self.is_partial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,12 +78,12 @@ def decide_retention(
     `needed` has a reason for each backup that somebody still needs. Whatever the rules
     say, the newest sound one and the last verified one stay, and so do those that
     cannot be read: who knows what is in them. A damaged one stays as long as it would
-    if it were sound, but takes nobody's place; and until a newer one is verified.
+    if it were sound, but takes nobody's place; and until a newer one is verified. So
+    does a partial one, but for the latter.
     """
-    ordered = sorted(
-        candidates, key=lambda each: (each.taken_at, each.backup_id), reverse=True
-    )
-    sound = [each for each in ordered if each.is_sound]
+    # Ids are in the order of taking, also where a clock went back.
+    ordered = sorted(candidates, key=lambda each: each.backup_id, reverse=True)
+    sound = [each for each in ordered if each.counts]
     verified = find_last_verified(sound)
     reasons: dict[str, list[str]] = {each.backup_id: [] for each in ordered}
     for each in ordered:
@@ -90,7 +97,7 @@ def decide_retention(
         reasons[backup.backup_id].append(reason)
     readable = [each for each in ordered if each.level != UNREADABLE]
     for backup, reason in _apply(rules, readable, now):
-        if not backup.is_sound:
+        if not backup.counts:
             reasons[backup.backup_id].append(reason)
     if sound:
         reasons[sound[0].backup_id].append("the newest")
@@ -112,10 +119,7 @@ def find_last_verified(sound: Sequence[Candidate]) -> Candidate | None:
 
 
 def _is_older(one: Candidate, other: Candidate | None) -> bool:
-    return other is not None and (one.taken_at, one.backup_id) < (
-        other.taken_at,
-        other.backup_id,
-    )
+    return other is not None and one.backup_id < other.backup_id
 
 
 def _decide(candidate: Candidate, reasons: Sequence[str]) -> Decision:

@@ -29,11 +29,16 @@ def parse_table_name(text: str) -> TableName:
         raise ValueError(f"not a table's name: {text!r}")
     first, second = match.groups()
     if second is None:
-        return TableName("public", _unquote(first))
-    return TableName(_unquote(first), _unquote(second))
+        return TableName("public", parse_identifier(first))
+    return TableName(parse_identifier(first), parse_identifier(second))
 
 
-def _unquote(identifier: str) -> str:
-    if identifier.startswith('"'):
+def parse_identifier(identifier: str) -> str:
+    """Return a name without its quotes.
+
+    >>> parse_identifier('"a""b"'), parse_identifier("a")
+    ('a"b', 'a')
+    """
+    if len(identifier) > 1 and identifier[0] == identifier[-1] == '"':
         return identifier[1:-1].replace('""', '"')
     return identifier

@@ -260,6 +260,11 @@ def add_change_options(parser: CommandParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="the same report, and nothing done"
     )
+    add_lock_wait_option(parser)
+
+
+def add_lock_wait_option(parser: CommandParser) -> None:
+    """Declare how long a command waits for the deploy lock."""
     parser.add_argument(
         "--lock-wait",
         type=float,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import psycopg
 
 from dbops.conf import Settings
+from dbops.core.exclusions import Exclusions
 from dbops.core.manifest import LEVELS
 from dbops.errors import UsageError
 from dbops.operations.backup import BackupReport, Verified, take_backup
@@ -23,12 +24,14 @@ def back_up(
     level: Verified | None = None,
     lock_wait_timeout_s: float = 30,
     jobs: int = 2,
+    exclusions: Exclusions | None = None,
     dry_run: bool = False,
 ) -> BackupReport:
     """Take a backup while no deployment runs, and record it where there is a ledger.
 
     Backups go together with each other. A role that may read everything and write
-    nothing can take one; its backups are not in the ledger.
+    nothing can take one; its backups are not in the ledger. Neither are partial ones:
+    the ledger says what a deployment can go back to.
 
     Raises:
         Busy: a deployment runs, or a table's lock could not be had.
@@ -47,6 +50,7 @@ def back_up(
             storage=storage or context.settings.backup_directory,
             seal=build_seal(context.settings),
             level=level or read_level(context.settings),
+            exclusions=exclusions,
             scratch_server=get_scratch_server(context),
             pg_bin=context.settings.pg_bin,
             progress=context.progress,
@@ -54,7 +58,7 @@ def back_up(
             jobs=jobs,
             dry_run=dry_run,
         )
-    if not dry_run:
+    if not dry_run and not report.left_out:
         _record(context, report)
     return report
 

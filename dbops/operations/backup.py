@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from dbops import __version__
+from dbops.core.access import Access
 from dbops.core.catalog import Catalog
+from dbops.core.exclusions import Exclusions, LeftOut, reduce_catalog
 from dbops.core.manifest import Manifest, TableRows, Verification, write_manifest
 from dbops.core.migration import MigrationId
 from dbops.core.packing import COMPRESSION
@@ -17,12 +19,18 @@ from dbops.core.progress import Progress, silent
 from dbops.core.table_name import TableName, parse_table_name
 from dbops.core.target import Target
 from dbops.errors import ToolFailed, UsageError
-from dbops.operations.proving import find_false_restore
+from dbops.operations.proving import find_false_restore, find_scratch_means
 from dbops.operations.reading import Backup, find_damaged_files, find_false_contents
 from dbops.operations.sealing import Seal
-from dbops.operations.storage import build_backup_id, open_vault
+from dbops.operations.storage import (
+    Vault,
+    build_backup_id,
+    open_vault,
+    read_id_moment,
+)
 from dbops.operations.writing import Written, write_contents
 from dbops.postgres.catalog import fetch_catalog
+from dbops.postgres.roles import fetch_access
 from dbops.postgres.scratch import DatabaseProperties, fetch_properties
 from dbops.postgres.session import open_session
 from dbops.postgres.snapshot import (
@@ -37,6 +45,9 @@ from dbops.postgres.tools import ClientTools, find_tools, pin_target
 
 MOST_SHOWN = 5
 MOST_JOBS = 64
+CLOCKS_DIFFER = timedelta(minutes=1)
+"""From here on somebody has to look at a clock."""
+HISTORY = "django_migrations"
 
 
 class Verified(StrEnum):
@@ -69,6 +80,8 @@ class BackupReport:
     tools: str
     compression: str
     encrypted: bool
+    left_out: tuple[LeftOut, ...] = ()
+    """What the backup is without; nothing in a full one."""
     dry_run: bool
 
 
@@ -77,10 +90,12 @@ class _Picture:
     """What a snapshot sees besides the rows themselves."""
 
     catalog: Catalog
+    access: Access
     facts: DatabaseFacts
     properties: DatabaseProperties
     tables: tuple[TableRows, ...]
     migrations: tuple[MigrationId, ...]
+    left_out: tuple[LeftOut, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +113,7 @@ def take_backup(
     storage: str,
     seal: Seal | None = None,
     level: Verified = Verified.CONTENTS,
+    exclusions: Exclusions | None = None,
     scratch_server: Target | None = None,
     pg_bin: str = "",
     progress: Progress = silent,
@@ -115,9 +131,10 @@ def take_backup(
     `scratch_server`, or beside the original.
 
     Raises:
-        UsageError: an option does not fit.
+        UsageError: an option does not fit, or what is to be left out does not exist.
         Busy: a table's lock could not be had.
-        Refused: the storage cannot be written to, or a table not read.
+        Refused: the storage cannot be written to, or a table not read; or what stays
+            could not be restored without what is left out.
         ToolFailed: pg_dump is missing or failed, the storage failed or is full, or the
             files do not hold what the snapshot held. Nothing is left in the storage.
     """
@@ -129,16 +146,29 @@ def take_backup(
         vault.check()
         means = _find_means(target, pg_bin, progress)
         with open_snapshot(
-            means.target, lock_wait_timeout_s=lock_wait_timeout_s, progress=progress
+            means.target,
+            lock_wait_timeout_s=lock_wait_timeout_s,
+            exclusions=exclusions,
+            progress=progress,
         ) as snapshot:
             picture = _fetch_picture(snapshot, progress)
         return _build_plan(means, picture, vault.place, seal, clock() - started)
     vault.prepare()
     means = _find_means(target, pg_bin, progress)
-    backup_id = build_backup_id(datetime.now(UTC))
+    level = _lower(level, seal)
+    # Early: nobody wants to hear of it when all is dumped.
+    scratch = (
+        _find_scratch(means, scratch_server, pg_bin)
+        if level is Verified.RESTORED
+        else None
+    )
+    backup_id = _build_id(vault, progress)
     with vault.open_draft(backup_id) as draft:
         with open_snapshot(
-            means.target, lock_wait_timeout_s=lock_wait_timeout_s, progress=progress
+            means.target,
+            lock_wait_timeout_s=lock_wait_timeout_s,
+            exclusions=exclusions,
+            progress=progress,
         ) as snapshot:
             picture = _fetch_picture(snapshot, progress)
             written = write_contents(
@@ -146,6 +176,7 @@ def take_backup(
                 seal,
                 snapshot,
                 picture.catalog,
+                picture.access,
                 target=means.target,
                 tools=means.tools,
                 jobs=jobs,
@@ -155,9 +186,9 @@ def take_backup(
         backup = Backup(files=written.files, read=draft.read, seal=seal)
         verification = _verify(
             backup,
-            _lower(level, seal),
+            level,
             means.tools,
-            scratch_server or target,
+            scratch,
             picture.properties,
             jobs=jobs,
             progress=progress,
@@ -240,7 +271,7 @@ def _verify(
     backup: Backup,
     level: Verified,
     tools: ClientTools,
-    server: Target,
+    scratch: tuple[Target, ClientTools] | None,
     like: DatabaseProperties,
     *,
     jobs: int,
@@ -253,9 +284,9 @@ def _verify(
     elif level is not Verified.NONE:
         progress("verifying: decoding every file, counting and summing the rows")
         problems = find_false_contents(backup, tools, jobs)
-    if level is Verified.RESTORED and not problems:
+    if scratch and not problems:
         problems = find_false_restore(
-            server, tools, backup, like=like, jobs=jobs, progress=progress
+            *scratch, backup, like=like, jobs=jobs, progress=progress
         )
     return Verification(level=level, at=datetime.now(UTC), problems=tuple(problems))
 
@@ -277,6 +308,31 @@ def _find_means(target: Target, pg_bin: str, progress: Progress) -> _Means:
     return _Means(target=pinned, server_version_num=number, tools=tools)
 
 
+def _build_id(vault: Vault, progress: Progress) -> str:
+    """Return an id behind all others, and say when the clock is behind them."""
+    now = datetime.now(UTC)
+    newest = next(iter(vault.list_ids()), None)
+    backup_id = build_backup_id(now, after=newest)
+    ahead = read_id_moment(backup_id) - now
+    if newest and ahead > CLOCKS_DIFFER:
+        progress(
+            f"the clock says {now:%Y-%m-%d %H:%M:%S} UTC, and backup {newest} is from "
+            "later: this one is named after it, so that it is the latest"
+        )
+    return backup_id
+
+
+def _find_scratch(
+    means: _Means, server: Target | None, pg_bin: str
+) -> tuple[Target, ClientTools]:
+    return find_scratch_means(
+        server or means.target,
+        server_major=means.server_version_num // 10000,
+        pg_dump_major=means.tools.major,
+        pg_bin=pg_bin,
+    )
+
+
 def _find_tools(target: Target, pg_bin: str) -> tuple[Target, int, ClientTools]:
     with open_session(target, purpose="backup") as connection:
         pinned = pin_target(target, connection)
@@ -288,12 +344,19 @@ def _find_tools(target: Target, pg_bin: str) -> tuple[Target, int, ClientTools]:
 def _fetch_picture(snapshot: Snapshot, progress: Progress) -> _Picture:
     connection = snapshot.connection
     progress("reading the catalog and counting rows")
+    left_out = snapshot.omission.left_out
+    tables = fetch_row_counts(connection, snapshot.filled)
+    has_history = not left_out or any(
+        parse_table_name(each.name).name == HISTORY for each in tables
+    )
     return _Picture(
-        catalog=fetch_catalog(connection),
+        catalog=reduce_catalog(fetch_catalog(connection), left_out),
+        access=fetch_access(connection),
         facts=fetch_facts(connection),
         properties=fetch_properties(connection),
-        tables=fetch_row_counts(connection, snapshot.relations),
-        migrations=fetch_applied_migrations(connection),
+        tables=tables,
+        migrations=fetch_applied_migrations(connection) if has_history else (),
+        left_out=left_out,
     )
 
 
@@ -326,6 +389,7 @@ def _build_manifest(
         locale=picture.properties.locale,
         migrations=picture.migrations,
         tables=picture.tables,
+        left_out=picture.left_out,
         database_size_bytes=picture.facts.database_size_bytes,
         size_bytes=sum(each.size_bytes for each in written.files),
         files=written.files,
@@ -347,6 +411,7 @@ def _build_report(means: _Means, manifest: Manifest, location: str) -> BackupRep
         tools=str(means.tools),
         compression=COMPRESSION,
         encrypted=manifest.encrypted,
+        left_out=manifest.left_out,
         dry_run=False,
     )
 
@@ -368,5 +433,6 @@ def _build_plan(
         tools=str(means.tools),
         compression=COMPRESSION,
         encrypted=seal.encrypts,
+        left_out=picture.left_out,
         dry_run=True,
     )

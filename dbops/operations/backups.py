@@ -12,16 +12,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from dbops.core.access import write_roles_script
+from dbops.core.exclusions import LeftOut
 from dbops.core.manifest import DamagedManifest, Manifest, Verification
 from dbops.core.migration import MigrationId
 from dbops.core.retention import UNREADABLE, Candidate
+from dbops.errors import Refused
 from dbops.operations.backup import Verified
 from dbops.operations.context import Context
 from dbops.operations.project_migrations import MigrationState, Project
+from dbops.operations.reading import build_stored_backup
+from dbops.operations.sealing import build_seal
 from dbops.operations.storage import (
     Vault,
     find_backup,
     open_vault,
+    read_id_moment,
     read_stored_manifest,
 )
 
@@ -46,6 +52,8 @@ class BackupRow:
     migrations: MigrationState | None = None
     server_version: str | None = None
     encrypted: bool | None = None
+    left_out: tuple[LeftOut, ...] = ()
+    """What it is without; nothing in a full one."""
     problems: tuple[str, ...] = ()
     """What is wrong with the manifest, or was when it was last verified."""
 
@@ -115,10 +123,23 @@ class ShowReport:
     collation: str
     fingerprint: str
     files: int
+    left_out: tuple[LeftOut, ...]
     tables: tuple[TableRow, ...]
     migrations: tuple[MigrationId, ...]
     pending: tuple[MigrationId, ...]
     unknown: tuple[MigrationId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolesReport:
+    """What another server needs before a backup is restored there."""
+
+    action: Action = Action.SHOW
+    backup_id: str
+    roles: tuple[str, ...]
+    """Those that own something or have a grant, and their members."""
+    sql: str
+    """Makes those that are missing; may run twice."""
 
 
 class TableOrder(StrEnum):
@@ -193,10 +214,38 @@ def show_backup(
         collation=manifest.collation,
         fingerprint=manifest.fingerprint,
         files=len(manifest.files),
+        left_out=manifest.left_out,
         tables=_list_tables(manifest, order),
         migrations=manifest.migrations,
         pending=state.pending,
         unknown=state.unknown,
+    )
+
+
+def show_roles(
+    context: Context, reference: str, *, storage: str | None = None
+) -> RolesReport:
+    """Return the roles of a backup, and SQL that makes them.
+
+    Raises:
+        UsageError: there is no such backup.
+        DamagedManifest: its manifest cannot be read.
+        Refused: it has no roles, they are damaged, or cannot be decrypted.
+    """
+    vault, database = open_storage(context, storage)
+    manifest = read_stored_manifest(vault, find_backup(vault, database, reference))
+    backup = build_stored_backup(vault, manifest, build_seal(context.settings))
+    access = backup.read_access()
+    if access is None:
+        raise Refused(
+            f"backup {manifest.backup_id} is from a time when roles were not kept",
+            hint="pg_dumpall --roles-only --no-role-passwords, on the server itself",
+        )
+    title = f'Roles of backup {manifest.backup_id} of database "{manifest.database}".'
+    return RolesReport(
+        backup_id=manifest.backup_id,
+        roles=tuple(each.name for each in access.roles),
+        sql=write_roles_script(access, title),
     )
 
 
@@ -213,7 +262,7 @@ def read_backups(
         try:
             manifest = read_stored_manifest(vault, backup_id)
         except DamagedManifest as error:
-            taken_at = read_moment(backup_id)
+            taken_at = read_id_moment(backup_id)
             return BackupRow(
                 backup_id=backup_id,
                 location=vault.locate(backup_id),
@@ -231,7 +280,7 @@ def list_drafts(vault: Vault, now: datetime) -> tuple[DraftState, ...]:
     """Return what is being written, or was cut off, oldest first."""
     found = []
     for backup_id in vault.list_drafts():
-        started_at = read_moment(backup_id)
+        started_at = read_id_moment(backup_id)
         age_s = _compute_age(started_at, now)
         found.append(
             DraftState(backup_id=backup_id, started_at=started_at, age_s=age_s)
@@ -246,20 +295,8 @@ def build_candidate(row: BackupRow) -> Candidate:
         backup_id=row.backup_id,
         taken_at=row.taken_at,
         level=str(row.verified) if is_readable else UNREADABLE,
+        is_partial=bool(row.left_out),
     )
-
-
-def read_moment(backup_id: str) -> datetime:
-    """Return when a backup was begun, by its id.
-
-    >>> read_moment("20261123T063000Z-ab12cd").isoformat()
-    '2026-11-23T06:30:00+00:00'
-    """
-    try:
-        moment = datetime.strptime(backup_id[:16], "%Y%m%dT%H%M%SZ")  # noqa: DTZ007
-    except ValueError:  # The 99th of a month: never made by dbops, and not to be kept.
-        return datetime.fromtimestamp(0, UTC)
-    return moment.replace(tzinfo=UTC)
 
 
 def _build_row(
@@ -281,6 +318,7 @@ def _build_row(
         migrations=project.compare(manifest.migrations) if project else None,
         server_version=manifest.server_version,
         encrypted=manifest.encrypted,
+        left_out=manifest.left_out,
         problems=_list_problems(looks) if verified is Verified.DAMAGED else (),
     )
 

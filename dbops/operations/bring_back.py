@@ -86,7 +86,7 @@ def bring_back(
         progress=context.progress,
         jobs=options.jobs,
     )
-    details = chosen.backup.read_details()
+    details = chosen.details
     tables = _find_tables(details, options.tables)
     schema = options.as_schema or _name_schema(chosen.manifest.backup_id)
     _require_schema(context, schema)
@@ -228,7 +228,7 @@ def _require_contents(
     columns = next(iter(orders), ())
     found = Contents()
     for rows in read_rows(connection, _build_portion(schema, table, columns)):
-        found.add(b"".join(rows))
+        found.add(rows)
     expected = Contents(
         rows=sum(each.rows for each in sources),
         total=sum(int(each.checksum, 16) for each in sources),

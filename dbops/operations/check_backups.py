@@ -12,7 +12,7 @@ from pathlib import Path
 from dbops.core.duration import format_age
 from dbops.core.manifest import LEVELS
 from dbops.errors import ToolFailed
-from dbops.operations.backup import Verified
+from dbops.operations.backup import CLOCKS_DIFFER, Verified
 from dbops.operations.backups import (
     Action,
     BackupRow,
@@ -45,6 +45,8 @@ class BackupCheckReport:
     verified: Verified
     backups: int
     damaged: int
+    partial: int
+    """Those that something was left out of; they count for nothing else."""
     drafts: int
     failures: tuple[str, ...]
 
@@ -72,7 +74,8 @@ def check_backups(
     """
     vault, database = open_storage(context, storage)
     now = now or datetime.now(UTC)
-    rows = read_backups(vault, now=now)
+    all_rows = read_backups(vault, now=now)
+    rows = tuple(each for each in all_rows if not each.left_out)
     proven = next((each for each in rows if _reaches(each, min_level)), None)
     shown = proven or next(iter(rows), None)
     return BackupCheckReport(
@@ -87,10 +90,13 @@ def check_backups(
         size_bytes=shown.size_bytes if shown else None,
         duration_s=shown.duration_s if shown else None,
         verified=shown.verified if shown else Verified.NONE,
-        backups=len(rows),
-        damaged=sum(each.verified is Verified.DAMAGED for each in rows),
+        backups=len(all_rows),
+        damaged=sum(each.verified is Verified.DAMAGED for each in all_rows),
+        partial=len(all_rows) - len(rows),
         drafts=len(list_drafts(vault, now)),
-        failures=tuple(_judge(rows, proven, vault.place, min_level, max_age_s)),
+        failures=tuple(_judge(rows, proven, min_level, max_age_s))
+        if rows
+        else (f'there is no {"full " if all_rows else ""}backup in "{vault.place}"',),
     )
 
 
@@ -101,14 +107,15 @@ def _reaches(row: BackupRow, least: Verified) -> bool:
 def _judge(
     rows: Sequence[BackupRow],
     proven: BackupRow | None,
-    place: str,
     min_level: Verified,
     max_age_s: float,
 ) -> Iterator[str]:
-    if not rows:
-        yield f'there is no backup in "{place}"'
-        return
     newest = rows[0]
+    if newest.age_s < -CLOCKS_DIFFER.total_seconds():
+        yield (
+            f'backup "{newest.backup_id}" was taken {format_age(-newest.age_s)} in the '
+            "future: the clock here or that of the server is wrong"
+        )
     if newest.verified is Verified.DAMAGED:
         yield f'the newest backup, "{newest.backup_id}", is damaged: ' + "; ".join(
             newest.problems
@@ -145,6 +152,7 @@ def build_metrics(report: BackupCheckReport) -> str:
         ),
         ("backups", "Published backups.", report.backups),
         ("backups_damaged", "Those that are damaged.", report.damaged),
+        ("backups_partial", "Those that something was left out of.", report.partial),
         ("backup_check_failures", "What the check found.", len(report.failures)),
         (
             "backup_check_timestamp_seconds",

@@ -5,12 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from dbops.core.details import Details
 from dbops.core.manifest import DamagedManifest, Manifest
 from dbops.core.progress import Progress, silent
 from dbops.core.target import Target
 from dbops.errors import Refused, UsageError
 from dbops.operations.backup import list_some
-from dbops.operations.reading import Backup, find_damaged_files
+from dbops.operations.reading import (
+    Backup,
+    build_stored_backup,
+    find_damaged_files,
+)
 from dbops.operations.sealing import Seal
 from dbops.operations.storage import (
     Vault,
@@ -26,6 +31,7 @@ class Chosen:
 
     manifest: Manifest
     backup: Backup
+    details: Details
 
 
 def choose_backup(
@@ -41,6 +47,7 @@ def choose_backup(
     Raises:
         UsageError: there is no such backup.
         DamagedManifest: its manifest is missing or was changed.
+        Refused: its details are damaged, or cannot be decrypted.
     """
     vault = open_vault(storage, target.database)
     if isinstance(reference, datetime):
@@ -48,14 +55,9 @@ def choose_backup(
     else:
         found = find_backup(vault, target.database, reference)
         manifest = read_stored_manifest(vault, found)
-    return Chosen(
-        manifest=manifest,
-        backup=Backup(
-            files=manifest.files,
-            read=lambda path: vault.read(manifest.backup_id, path),
-            seal=seal or Seal(),
-        ),
-    )
+    backup = build_stored_backup(vault, manifest, seal)
+    # A wrong key is found now, not when all is read.
+    return Chosen(manifest=manifest, backup=backup, details=backup.read_details())
 
 
 def read_moment(text: str) -> datetime:

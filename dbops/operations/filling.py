@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 
-from psycopg import sql
+from psycopg import errors, sql
 
+from dbops.core.catalog import PUBLIC
 from dbops.core.details import Details
 from dbops.core.manifest import StoredFile
 from dbops.core.packing import DamagedFile, unpack_rows
@@ -20,7 +21,7 @@ from dbops.operations.writing import DATA
 from dbops.postgres.archive import Section, restore_section
 from dbops.postgres.copying import open_copy_session, write_rows
 from dbops.postgres.crew import work_through
-from dbops.postgres.session import Connection
+from dbops.postgres.session import Connection, open_session
 from dbops.postgres.snapshot import explain_server_failures
 from dbops.postgres.tools import ClientTools
 
@@ -64,6 +65,19 @@ def fill_database(
         restore(Section.DATA)
         progress("restoring indexes, keys and triggers")
         restore(Section.POST_DATA)
+    if PUBLIC not in details.catalog.keys:
+        _drop_public(target)
+
+
+def _drop_public(target: Target) -> None:
+    """Drop the schema that every new database has; what is in it would keep it."""
+    in_use = (errors.DependentObjectsStillExist, errors.InsufficientPrivilege)
+    with (
+        explain_server_failures(),
+        open_session(target, purpose="restore") as connection,
+        suppress(*in_use),
+    ):
+        connection.execute("DROP SCHEMA IF EXISTS public")
 
 
 def _write_rows(

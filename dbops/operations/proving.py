@@ -27,10 +27,38 @@ from dbops.postgres.copying import (
 )
 from dbops.postgres.crew import work_through
 from dbops.postgres.normalise import drop_equal_expressions
-from dbops.postgres.scratch import DatabaseProperties, scratch_database
+from dbops.postgres.scratch import (
+    DatabaseProperties,
+    open_maintenance_session,
+    scratch_database,
+)
 from dbops.postgres.session import Connection, open_session
 from dbops.postgres.snapshot import explain_server_failures, fetch_relations
-from dbops.postgres.tools import ClientTools
+from dbops.postgres.tools import ClientTools, find_tools, pin_target
+
+
+def find_scratch_means(
+    server: Target, *, server_major: int, pg_dump_major: int, pg_bin: str
+) -> tuple[Target, ClientTools]:
+    """Return where a backup can be tried, as libpq has settled it, and with what.
+
+    Raises:
+        Refused: the server is older than the backup's.
+        ToolFailed: pg_restore is missing or too old.
+        ServerFailed: the server cannot be reached.
+    """
+    with open_maintenance_session(server) as connection:
+        major = connection.info.server_version // 10000
+        if major < server_major:
+            raise Refused(
+                f"the backup is from PostgreSQL {server_major}, and the scratch server "
+                f"is {major}: an older server cannot take it",
+                hint='name another server in DBOPS["SCRATCH_URL"]',
+            )
+        pinned = pin_target(server, connection)
+    # An older pg_restore cannot read a newer pg_dump's archive.
+    least = max(major, pg_dump_major)
+    return pinned, find_tools(pinned, least_major=least, pg_bin=pg_bin)
 
 
 def find_false_restore(
@@ -79,7 +107,7 @@ def fetch_contents(target: Target, jobs: int) -> Mapping[str, Contents]:
     def work(connection: Connection, portion: Portion) -> None:
         contents = Contents()
         for rows in read_rows(connection, portion):
-            contents.add(b"".join(rows))
+            contents.add(rows)
         with lock:
             found.setdefault(portion.relation.name, Contents()).merge([contents])
 

@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from dbops.core.access import Access, read_access
 from dbops.core.contents import Contents
 from dbops.core.details import Details, read_details
-from dbops.core.manifest import StoredFile
+from dbops.core.manifest import Manifest, StoredFile
 from dbops.core.packing import DamagedFile, unpack, unpack_rows
 from dbops.errors import Refused, ToolFailed
 from dbops.operations.sealing import SUFFIX, Seal
-from dbops.operations.storage import find_damage
-from dbops.operations.writing import DATA, DETAILS, SCHEMA
+from dbops.operations.storage import Vault, find_damage
+from dbops.operations.writing import DATA, DETAILS, ROLES, SCHEMA
 from dbops.postgres.archive import decode_archive
 from dbops.postgres.tools import ClientTools
 
@@ -65,13 +66,30 @@ class Backup:
         Raises:
             Refused: they are damaged, or cannot be decrypted.
         """
+        data = self._read(DETAILS)
+        if data is None:
+            raise Refused("the backup has no details")
+        return read_details(data)
+
+    def read_access(self) -> Access | None:
+        """Return roles, and what the database has besides its contents.
+
+        None where the backup is from a time when they were not kept.
+
+        Raises:
+            Refused: they are damaged, or cannot be decrypted.
+        """
+        data = self._read(ROLES)
+        return None if data is None else read_access(data)
+
+    def _read(self, path: str) -> bytes | None:
         for each in self.files:
-            if each.path.removesuffix(SUFFIX) == DETAILS:
+            if each.path.removesuffix(SUFFIX) == path:
                 try:
-                    return read_details(unpack(self.open(each)))
+                    return unpack(self.open(each))
                 except DamagedFile as error:
                     raise Refused(f'"{each.path}": {error}') from error
-        raise Refused("the backup has no details")
+        return None
 
     @contextmanager
     def extract_schema(self) -> Iterator[Path]:
@@ -82,6 +100,15 @@ class Backup:
                 for each in sorted(self.list(SCHEMA), key=lambda each: each.path):
                     file.write(self.open(each))
             yield path
+
+
+def build_stored_backup(vault: Vault, manifest: Manifest, seal: Seal | None) -> Backup:
+    """Return a published backup, ready to be read."""
+    return Backup(
+        files=manifest.files,
+        read=lambda path: vault.read(manifest.backup_id, path),
+        seal=seal or Seal(),
+    )
 
 
 def find_damaged_files(backup: Backup, jobs: int) -> list[str]:
@@ -126,12 +153,13 @@ def find_false_contents(backup: Backup, tools: ClientTools, jobs: int) -> list[s
             )
         elif found.checksum != each.checksum:
             problems.append(f'"{each.name}" has other rows than it had')
-    problems += _find_false_schema(backup, tools)
+    problems += _find_false_rest(backup, tools)
     return problems
 
 
-def _find_false_schema(backup: Backup, tools: ClientTools) -> Iterable[str]:
+def _find_false_rest(backup: Backup, tools: ClientTools) -> Iterable[str]:
     try:
+        backup.read_access()
         with backup.extract_schema() as path:
             decode_archive(tools, path)
     except (Refused, ToolFailed) as error:

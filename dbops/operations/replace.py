@@ -15,7 +15,8 @@ from dbops.core.catalog import Catalog
 from dbops.core.database_name import name_beside
 from dbops.core.manifest import Manifest
 from dbops.core.target import Target
-from dbops.errors import DbopsError, Refused, Reverted, ToolFailed
+from dbops.errors import DbopsError, Refused, Reverted
+from dbops.operations.access import require_roles
 from dbops.operations.backup import list_some, require_jobs
 from dbops.operations.choosing import Chosen
 from dbops.operations.context import Context
@@ -72,7 +73,8 @@ def replace_database(
 
     Raises:
         UsageError: there is no such backup.
-        Refused: a file of it is damaged, or this role may not do it.
+        Refused: a file of it is damaged, something was left out of it, or this role may
+            not do it.
         Busy: a deployment runs, or the sessions would not end.
         ToolFailed: pg_restore is missing or failed.
         Reverted: the rows are not those of the backup.
@@ -90,11 +92,26 @@ def replace_database(
         progress=context.progress,
         jobs=options.jobs,
     )
+    _require_full(chosen.manifest)
+    if options.with_access:
+        with open_maintenance_session(target) as connection:
+            require_roles(connection, chosen)
     if options.dry_run:
         report = _plan(context, chosen.manifest, options)
     else:
         report = _replace(context, chosen, options)
     return replace(report, duration_s=round(clock() - started, 3))
+
+
+def _require_full(manifest: Manifest) -> None:
+    if manifest.left_out:
+        missing = list_some([str(each) for each in manifest.left_out])
+        raise Refused(
+            f"backup {manifest.backup_id} cannot replace the database, it is without "
+            f"{missing}",
+            hint="restore a full one (manage.py dbops_backups), or this one beside the "
+            f"database: manage.py dbops_restore {manifest.backup_id} --into NAME",
+        )
 
 
 def _name_restored(database: str, manifest: Manifest) -> str:
@@ -151,16 +168,13 @@ def _replace(
         tell(f'creating database "{means.target.database}"')
         with new_database(means, manifest, to_replace=target.database) as notes:
             _give_owner(target, means.target)
-            try:
-                comparison = fill_and_verify(
-                    means,
-                    chosen,
-                    jobs=options.jobs,
-                    progress=tell,
-                    with_access=options.with_access,
-                )
-            except ToolFailed as error:
-                raise _tell_way_out(error, options) from error
+            comparison = fill_and_verify(
+                means,
+                chosen,
+                jobs=options.jobs,
+                progress=tell,
+                with_access=options.with_access,
+            )
             report = build_report(plan, comparison, notes)
             _require_same_schema(report)
             previous = name_beside(
@@ -258,18 +272,6 @@ def _finish(
         )
         return replace(report, notes=(*report.notes, note))
     return replace(report, previous_dropped=True)
-
-
-def _tell_way_out(error: ToolFailed, options: ReplaceOptions) -> ToolFailed:
-    """Point to --no-access where owners or grants were the trouble."""
-    signs = ("OWNER TO", "GRANT ", "REVOKE ", "DEFAULT PRIVILEGES", "must be able to")
-    if not options.with_access or not any(each in error.message for each in signs):
-        return error
-    return ToolFailed(
-        error.message,
-        hint="create the missing role, or run it as a superuser; or with --no-access: "
-        "everything will belong to this role, and grants are yours to make",
-    )
 
 
 def _require_same_schema(report: RestoreReport) -> None:

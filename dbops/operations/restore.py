@@ -9,18 +9,24 @@ from datetime import datetime
 
 from dbops.core.compare import Comparison, Difference
 from dbops.core.details import Details
+from dbops.core.exclusions import LeftOut
 from dbops.core.manifest import Manifest, TableRows
 from dbops.core.migration import MigrationId
 from dbops.core.progress import Progress, silent
 from dbops.core.table_name import parse_table_name
 from dbops.core.target import Target
-from dbops.errors import Reverted
+from dbops.errors import Reverted, ToolFailed
+from dbops.operations.access import (
+    finish_database,
+    own_database,
+    require_roles,
+    tell_way_out,
+)
 from dbops.operations.backup import compare_rows, list_some, require_jobs
 from dbops.operations.choosing import Chosen, choose_backup, require_intact
 from dbops.operations.filling import fill_database
 from dbops.operations.new_database import (
     Means,
-    comment_on_database,
     find_means,
     new_database,
     require_absent,
@@ -57,6 +63,8 @@ class RestoreReport:
     """Entries that the ledger had besides those of the backup, and that it keeps."""
     duration_s: float
     tables: tuple[TableRows, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    """What the backup is without."""
     schema_matches: bool | None
     """None when it was not looked at: a dry run, or single tables."""
     differences: tuple[Difference, ...]
@@ -84,18 +92,21 @@ def restore_backup(
     pg_bin: str = "",
     progress: Progress = silent,
     jobs: int = 2,
+    with_access: bool = True,
     dry_run: bool = False,
     clock: Callable[[], float] = time.monotonic,
 ) -> RestoreReport:
     """Restore a backup of the target's database into a new one beside it.
 
     `backup_id` may be `latest`, the beginning of an id, or a moment: the newest from
-    before it. The new database is dropped again when anything fails; it stays when
-    only its schema differs, which the report says.
+    before it. `with_access` gives everything its owner and grants, and the database
+    what it had besides its contents. The new database is dropped again when anything
+    fails; it stays when only its schema differs, which the report says.
 
     Raises:
         UsageError: there is no such backup, or `into` is no name.
-        Refused: a file of the backup is damaged, or the database exists already.
+        Refused: a file of the backup is damaged, the database exists already, or the
+            server has not the roles that own things in it.
         ToolFailed: pg_restore is missing or failed.
         Reverted: the rows are not those of the backup.
     """
@@ -114,16 +125,20 @@ def restore_backup(
     with open_maintenance_session(target) as connection:
         means = find_means(target, connection, manifest, into, pg_bin)
         require_absent(connection, into)
+        access = require_roles(connection, chosen) if with_access else None
     plan = build_plan(manifest, into, str(means.tools))
     if dry_run:
         return replace(plan, duration_s=round(clock() - started, 3))
     progress(f'creating database "{into}"')
     with new_database(means, manifest) as notes:
-        comparison = fill_and_verify(means, chosen, jobs=jobs, progress=progress)
-        with open_maintenance_session(target) as connection:
-            comment_on_database(connection, into, None)
+        if access is not None:
+            own_database(means, access.properties.owner)
+        comparison = fill_and_verify(
+            means, chosen, jobs=jobs, progress=progress, with_access=with_access
+        )
+        told = finish_database(means, access)
     return replace(
-        build_report(plan, comparison, notes),
+        build_report(plan, comparison, (*notes, *told)),
         duration_s=round(clock() - started, 3),
     )
 
@@ -146,7 +161,6 @@ def choose_intact(
     chosen = choose_backup(
         target, storage=storage, reference=reference, seal=seal, progress=progress
     )
-    chosen.backup.read_details()  # A wrong key is found now, not when all is read.
     found = chosen.manifest.backup_id
     progress(f"verifying the checksums of backup {found}")
     require_intact(chosen.backup, found, jobs)
@@ -170,19 +184,21 @@ def fill_and_verify(
         ServerFailed: the server did not take the rows.
         Reverted: the rows are not those of the backup.
     """
-    details = chosen.backup.read_details()
-    fill_database(
-        means.target,
-        means.tools,
-        chosen.backup,
-        details,
-        jobs=jobs,
-        progress=progress,
-        with_access=with_access,
-    )
+    try:
+        fill_database(
+            means.target,
+            means.tools,
+            chosen.backup,
+            chosen.details,
+            jobs=jobs,
+            progress=progress,
+            with_access=with_access,
+        )
+    except ToolFailed as error:
+        raise tell_way_out(error, with_access=with_access) from error
     progress("verifying rows and schema")
-    _require_contents(means.target, chosen.manifest, details, jobs)
-    comparison = compare_schema(means.target, details.catalog)
+    _require_contents(means.target, chosen.manifest, chosen.details, jobs)
+    comparison = compare_schema(means.target, chosen.details.catalog)
     progress("gathering statistics for the planner")
     with (
         open_session(means.target, purpose="restore") as connection,
@@ -217,6 +233,7 @@ def build_plan(manifest: Manifest, database: str, tools: str) -> RestoreReport:
         database=database,
         duration_s=0,
         tables=manifest.tables,
+        left_out=manifest.left_out,
         schema_matches=None,
         differences=(),
         pending=state.pending if is_djangos else (),

@@ -15,24 +15,36 @@ from dbops.core.manifest import (
     DamagedManifest,
     Manifest,
     Verification,
+    read_manifest,
     write_manifest,
 )
 from dbops.core.target import Target
-from dbops.errors import DbopsError, Refused
+from dbops.errors import DbopsError, Refused, ToolFailed
 from dbops.operations.backup import Verified, require_jobs
 from dbops.operations.backups import Action, open_storage
 from dbops.operations.context import Context
-from dbops.operations.proving import find_false_restore
-from dbops.operations.reading import Backup, find_damaged_files, find_false_contents
+from dbops.operations.proving import find_false_restore, find_scratch_means
+from dbops.operations.reading import (
+    Backup,
+    build_stored_backup,
+    find_damaged_files,
+    find_false_contents,
+)
 from dbops.operations.replay import get_scratch_server
 from dbops.operations.sealing import build_seal
-from dbops.operations.storage import Vault, find_backup, read_stored_manifest
+from dbops.operations.storage import (
+    MANIFEST,
+    Vault,
+    find_backup,
+    read_stored_manifest,
+)
 from dbops.postgres.amcheck import find_corruption
 from dbops.postgres.ledger import ledger_exists, record_verification
-from dbops.postgres.scratch import DatabaseProperties, open_maintenance_session
+from dbops.postgres.scratch import DatabaseProperties
 from dbops.postgres.session import open_session
-from dbops.postgres.tools import find_tools, pin_target
+from dbops.postgres.tools import find_tools
 
+TRIES = 20
 CHOICES = (Verified.CHECKSUM, Verified.CONTENTS, Verified.RESTORED)
 
 
@@ -108,11 +120,7 @@ def verify_backup(
         subject = _Subject(
             context=context,
             manifest=manifest,
-            backup=Backup(
-                files=manifest.files,
-                read=lambda path: vault.read(backup_id, path),
-                seal=build_seal(context.settings),
-            ),
+            backup=build_stored_backup(vault, manifest, build_seal(context.settings)),
             jobs=jobs,
             notes=notes,
         )
@@ -164,19 +172,10 @@ def _find_false_contents(subject: _Subject) -> list[str]:
 
 def _find_false_restore(subject: _Subject) -> list[str]:
     context, manifest = subject.context, subject.manifest
-    server = get_scratch_server(context)
-    with open_maintenance_session(server) as connection:
-        major = connection.info.server_version // 10000
-        if major < manifest.server_major:
-            raise Refused(
-                f"the backup is from PostgreSQL {manifest.server_major}, and the "
-                f"server is {major}: an older server cannot take it",
-                hint='name another server in DBOPS["SCRATCH_URL"]',
-            )
-        pinned = pin_target(server, connection)
-    tools = find_tools(
-        pinned,
-        least_major=max(major, manifest.pg_dump_major),
+    pinned, tools = find_scratch_means(
+        get_scratch_server(context),
+        server_major=manifest.server_major,
+        pg_dump_major=manifest.pg_dump_major,
         pg_bin=context.settings.pg_bin,
     )
 
@@ -211,12 +210,13 @@ def _record(
     notes: list[str],
 ) -> Verified:
     """Write the outcome where it can be written; return what the backup counts as."""
-    known = replace(manifest, verifications=(*manifest.verifications, look))
-    verified = Verified(known.verified)
     try:
-        vault.replace_manifest(manifest.backup_id, write_manifest(known))
-    except DbopsError as error:
-        notes.append(f"not written into the manifest: {error.message}")
+        verified = _add_look(vault, manifest.backup_id, look)
+    except (DbopsError, OSError) as error:
+        known = replace(manifest, verifications=(*manifest.verifications, look))
+        verified = Verified(known.verified)
+        told = error.message if isinstance(error, DbopsError) else str(error)
+        notes.append(f"not written into the manifest: {told}")
     with (
         suppress(DbopsError, psycopg.Error, ImproperlyConfigured),
         open_session(context.target, purpose="verify:ledger") as session,
@@ -224,3 +224,20 @@ def _record(
         if ledger_exists(session):
             record_verification(session, manifest.backup_id, str(verified))
     return verified
+
+
+def _add_look(vault: Vault, backup_id: str, look: Verification) -> Verified:
+    """Add an outcome to those that are there by now; others may do so, too.
+
+    Raises:
+        DbopsError: the manifest cannot be read or written.
+        FileNotFoundError: the backup was removed meanwhile.
+    """
+    for _ in range(TRIES):
+        known = vault.read(backup_id, MANIFEST)
+        manifest = read_manifest(known.decode())
+        looks = sorted((*manifest.verifications, look), key=lambda each: each.at)
+        added = replace(manifest, verifications=tuple(looks))
+        if vault.replace_manifest(backup_id, write_manifest(added), known=known):
+            return Verified(added.verified)
+    raise ToolFailed("others write it all the time")

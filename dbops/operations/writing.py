@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from psycopg import errors
 
+from dbops.core.access import Access, write_access
 from dbops.core.catalog import Catalog
 from dbops.core.contents import Contents
 from dbops.core.details import write_details
@@ -40,6 +41,7 @@ LOCK_WAIT_S = 5.0
 """All locks are held already: who still waits stands in line behind a migration that
 waits for the dump, with the application's readers behind it."""
 DETAILS = "details.json.zst"
+ROLES = "roles.json.zst"
 SCHEMA, DATA = "schema", "data"
 
 
@@ -56,13 +58,14 @@ def write_contents(
     seal: Seal,
     snapshot: Snapshot,
     catalog: Catalog,
+    access: Access,
     *,
     target: Target,
     tools: ClientTools,
     jobs: int,
     progress: Progress,
 ) -> Written:
-    """Write schema, rows and details.
+    """Write schema, rows, details and roles.
 
     Raises:
         Busy: somebody waits to change a table.
@@ -77,15 +80,17 @@ def write_contents(
             target,
             snapshot_id=snapshot.snapshot_id,
             without=[each for each in snapshot.relations if not each.is_partitioned],
+            omission=snapshot.omission,
             lock_wait_timeout_s=LOCK_WAIT_S,
             on_output=schema.add,
         )
-    portions = plan_portions(snapshot.connection, snapshot.relations)
+    portions = plan_portions(snapshot.connection, snapshot.filled)
     _write_rows(
         writer, snapshot, portions, target=target, jobs=jobs, progress=Pace(progress)
     )
     tables = writer.list_tables(portions)
     writer.write(DETAILS, pack(write_details(catalog, tables)))
+    writer.write(ROLES, pack(write_access(access)))
     return Written(
         files=tuple(sorted(writer.files, key=lambda each: each.path)), tables=tables
     )
@@ -145,7 +150,7 @@ class _Writer:
             StoredFile(path=name, size_bytes=len(sealed), sha256=digest, table=table)
         )
 
-    def write_rows(self, table: str, batches: Iterable[Sequence[bytes]]) -> None:
+    def write_rows(self, table: str, batches: Iterable[bytes]) -> None:
         """Write rows of a table into as many files as it takes."""
         packer = Packer()
         for batch in batches:

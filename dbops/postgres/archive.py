@@ -12,6 +12,7 @@ from psycopg.conninfo import make_conninfo
 from dbops.core.progress import Progress, silent
 from dbops.core.target import Target
 from dbops.errors import Busy, DbopsError, ToolFailed
+from dbops.postgres.leaving_out import Omission, build_pattern, list_arguments
 from dbops.postgres.session import WHO_IS_AT_WORK
 from dbops.postgres.snapshot import Relation
 from dbops.postgres.tools import ClientTools, run_tool
@@ -39,14 +40,15 @@ def dump_all_but_rows(
     *,
     snapshot_id: str,
     without: Iterable[Relation],
+    omission: Omission,
     lock_wait_timeout_s: float,
     on_output: Callable[[bytes], None],
 ) -> None:
     """Write what a snapshot sees, but for the rows of some tables, as one archive.
 
     Positions of sequences, large objects, what fills materialised views, and the rows
-    of extensions' tables are in it. The tables must be locked by the snapshot's owner
-    already.
+    of extensions' tables are in it; what the omission has is not. The tables must be
+    locked by the snapshot's owner already.
 
     Raises:
         Busy: somebody waits for a table's strongest lock; the dump would be in the way.
@@ -58,7 +60,11 @@ def dump_all_but_rows(
         "--compress=1",
         f"--lock-wait-timeout={max(1, round(lock_wait_timeout_s * 1000))}",
         "--no-password",
-        *(f"--exclude-table-data={_build_pattern(each)}" for each in without),
+        *(
+            f"--exclude-table-data={build_pattern(each.schema, each.relation)}"
+            for each in without
+        ),
+        *list_arguments(omission),
     ]
     try:
         run_tool(
@@ -66,14 +72,6 @@ def dump_all_but_rows(
         )
     except ToolFailed as error:
         raise _find_busy(error) or error from error
-
-
-def _build_pattern(relation: Relation) -> str:
-    """Return the pattern that only this table has."""
-    return ".".join(
-        '"' + each.replace('"', '""') + '"'
-        for each in (relation.schema, relation.relation)
-    )
 
 
 def _find_busy(error: ToolFailed) -> DbopsError | None:

@@ -19,6 +19,7 @@ from dbops.sql import load
 PORTION_BYTES = 64 << 20
 """About as much of a table, TOAST included, as one session reads at a time."""
 BATCH_BYTES = 256 << 10
+NEWLINE = ord("\n")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,32 +107,31 @@ def use_snapshot(connection: Connection, snapshot_id: str) -> Iterator[None]:
         yield
 
 
-def read_rows(connection: Connection, portion: Portion) -> Iterator[list[bytes]]:
+def read_rows(connection: Connection, portion: Portion) -> Iterator[bytes]:
     """Yield the portion in COPY's text format, a batch of whole rows at a time.
 
-    Below psycopg's own loop, which costs twice as much where rows are small.
+    Below psycopg's own loop, which costs twice as much where rows are small. Keeping
+    the pieces, and joining them, would cost twice as much again.
     """
     pgconn = connection.pgconn
     result = pgconn.exec_(_build_copy_out(portion).as_bytes(connection))
     if result.status != ExecStatus.COPY_OUT:
         raise error_from_result(result)
-    rows: list[bytes] = []
-    size = 0
+    rows = bytearray()
     while True:
-        length, row = pgconn.get_copy_data(0)
+        length, piece = pgconn.get_copy_data(0)
         if length < 0:
             break
+        rows += piece
         # The server sends a row at a time; nothing says that it must.
-        rows.append(bytes(row))
-        size += length
-        if size >= BATCH_BYTES and rows[-1].endswith(b"\n"):
-            yield rows
-            rows, size = [], 0
+        if len(rows) >= BATCH_BYTES and rows[-1] == NEWLINE:
+            yield bytes(rows)
+            rows.clear()
     while (end := pgconn.get_result()) is not None:
         if end.status != ExecStatus.COMMAND_OK:
             raise error_from_result(end)
     if rows:
-        yield rows
+        yield bytes(rows)
 
 
 def write_rows(

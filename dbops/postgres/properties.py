@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from psycopg import errors, sql
 from psycopg.rows import class_row
 
+from dbops.core.access import Grant, Properties, Setting, write_setting
 from dbops.postgres.session import Connection
 from dbops.sql import load
-
-LISTS = frozenset(
-    {
-        "local_preload_libraries",
-        "search_path",
-        "session_preload_libraries",
-        "temp_tablespaces",
-    }
-)
-"""Settings that are lists of names: each name is a literal of its own in SET.
-
-Source: https://www.postgresql.org/docs/current/sql-set.html
-"""
-
-_NAME = re.compile(r'"((?:[^"]|"")*)"|([^\s,"]+)')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,18 +20,24 @@ class _Access:
     has_grants: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Grant:
-    role: str | None
-    privilege: str
-    is_grantable: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Setting:
-    role: str | None
-    setting: str
-    value: str
+def fetch_properties(connection: Connection, database: str) -> Properties:
+    """Return what the database has besides its contents."""
+    with connection.cursor(row_factory=class_row(_Access)) as cursor:
+        access = cursor.execute(load("database_access"), {"name": database}).fetchone()
+    assert access is not None  # noqa: S101  The caller has its name from the server.
+    with connection.cursor(row_factory=class_row(Grant)) as cursor:
+        grants = cursor.execute(load("database_grants"), {"name": database}).fetchall()
+    with connection.cursor(row_factory=class_row(Setting)) as cursor:
+        settings = cursor.execute(
+            load("database_settings"), {"name": database}
+        ).fetchall()
+    return Properties(
+        owner=access.owner,
+        connection_limit=access.connection_limit,
+        comment=access.comment,
+        grants=tuple(grants) if access.has_grants else None,
+        settings=tuple(settings),
+    )
 
 
 def copy_properties(connection: Connection, source: str, copy: str) -> tuple[str, ...]:
@@ -58,19 +49,31 @@ def copy_properties(connection: Connection, source: str, copy: str) -> tuple[str
     Raises:
         psycopg.Error: as the server says it.
     """
-    access = _fetch_access(connection, source)
-    name = sql.Identifier(copy)
-    notes = _copy_settings(connection, source, name)
-    if access.has_grants:
-        _copy_grants(connection, source, name)
+    given = fetch_properties(connection, source)
+    return give_properties(connection, copy, given, told_as=source)
+
+
+def give_properties(
+    connection: Connection, database: str, given: Properties, *, told_as: str
+) -> tuple[str, ...]:
+    """Give a database these grants, settings, comment and limit; not the owner.
+
+    Within the open transaction. Returns a line for each setting that this role may not
+    make, with the name `told_as`.
+
+    Raises:
+        psycopg.Error: as the server says it.
+    """
+    name = sql.Identifier(database)
+    notes = _give_settings(connection, given.settings, name, sql.Identifier(told_as))
+    if given.grants is not None:
+        _give_grants(connection, given.grants, name)
     connection.execute(
-        sql.SQL("COMMENT ON DATABASE {} IS {}").format(
-            name, sql.Literal(access.comment)
-        )
+        sql.SQL("COMMENT ON DATABASE {} IS {}").format(name, sql.Literal(given.comment))
     )
     connection.execute(
         sql.SQL("ALTER DATABASE {} CONNECTION LIMIT {}").format(
-            name, sql.Literal(access.connection_limit)
+            name, sql.Literal(given.connection_limit)
         )
     )
     return notes
@@ -82,50 +85,54 @@ def copy_owner(connection: Connection, source: str, copy: str) -> None:
     Raises:
         psycopg.Error: as the server says it.
     """
+    give_owner(connection, copy, fetch_properties(connection, source).owner)
+
+
+def give_owner(connection: Connection, database: str, owner: str) -> None:
+    """Give a database this owner.
+
+    Raises:
+        psycopg.Error: as the server says it.
+    """
     connection.execute(
         sql.SQL("ALTER DATABASE {} OWNER TO {}").format(
-            sql.Identifier(copy),
-            sql.Identifier(_fetch_access(connection, source).owner),
+            sql.Identifier(database), sql.Identifier(owner)
         )
     )
 
 
-def _fetch_access(connection: Connection, database: str) -> _Access:
-    with connection.cursor(row_factory=class_row(_Access)) as cursor:
-        access = cursor.execute(load("database_access"), {"name": database}).fetchone()
-    assert access is not None  # noqa: S101  The caller has its name from the server.
-    return access
-
-
-def _copy_grants(connection: Connection, source: str, copy: sql.Identifier) -> None:
-    with connection.cursor(row_factory=class_row(_Grant)) as cursor:
-        grants = cursor.execute(load("database_grants"), {"name": source}).fetchall()
-    connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(copy))
+def _give_grants(
+    connection: Connection, grants: tuple[Grant, ...], database: sql.Identifier
+) -> None:
+    connection.execute(
+        sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database)
+    )
     for each in grants:
         statement = sql.SQL("GRANT {} ON DATABASE {} TO {}{}").format(
             sql.SQL(each.privilege),  # The server's own word.
-            copy,
+            database,
             sql.Identifier(each.role) if each.role is not None else sql.SQL("PUBLIC"),
             sql.SQL(" WITH GRANT OPTION" if each.is_grantable else ""),
         )
         connection.execute(statement)
 
 
-def _copy_settings(
-    connection: Connection, source: str, copy: sql.Identifier
+def _give_settings(
+    connection: Connection,
+    settings: tuple[Setting, ...],
+    database: sql.Identifier,
+    told_as: sql.Identifier,
 ) -> tuple[str, ...]:
-    with connection.cursor(row_factory=class_row(_Setting)) as cursor:
-        settings = cursor.execute(
-            load("database_settings"), {"name": source}
-        ).fetchall()
     notes = []
     for each in settings:
-        setting = _build_setting(each)
+        setting = sql.SQL(" SET {}").format(
+            sql.SQL(write_setting(each.setting, each.value))  # Quoted there.
+        )
         try:
             with connection.transaction():
-                connection.execute(_build_head(each, copy) + setting)
+                connection.execute(_build_head(each, database) + setting)
         except (errors.InsufficientPrivilege, errors.UndefinedObject) as error:
-            statement = _build_head(each, sql.Identifier(source)) + setting
+            statement = _build_head(each, told_as) + setting
             notes.append(
                 f"a setting was not kept ({error.diag.message_primary}); a superuser "
                 f"can set it: {statement.as_string(connection)};"
@@ -133,30 +140,9 @@ def _copy_settings(
     return tuple(notes)
 
 
-def _build_head(each: _Setting, database: sql.Identifier) -> sql.Composed:
+def _build_head(each: Setting, database: sql.Identifier) -> sql.Composed:
     if each.role is None:
         return sql.SQL("ALTER DATABASE {}").format(database)
     return sql.SQL("ALTER ROLE {} IN DATABASE {}").format(
         sql.Identifier(each.role), database
     )
-
-
-def _build_setting(each: _Setting) -> sql.Composed:
-    values = split_names(each.value) if each.setting in LISTS else [each.value]
-    name = sql.SQL(".").join(map(sql.Identifier, each.setting.split(".")))
-    literals = sql.SQL(", ").join(map(sql.Literal, values))
-    return sql.SQL(" SET {} TO {}").format(name, literals)
-
-
-def split_names(value: str) -> list[str]:
-    r"""Return the names of a list as it is stored.
-
-    >>> split_names('"$user", "My ""App\x22", public')
-    ['$user', 'My "App', 'public']
-    >>> split_names('\x22\x22')
-    ['']
-    """
-    return [
-        each[2] if each[1] is None else each[1].replace('""', '"')
-        for each in _NAME.finditer(value)
-    ]

@@ -12,11 +12,17 @@ import psycopg
 from psycopg import IsolationLevel, errors, sql
 from psycopg.rows import class_row
 
+from dbops.core.exclusions import Exclusions
 from dbops.core.manifest import TableRows
 from dbops.core.migration import MigrationId
 from dbops.core.progress import Progress, silent
 from dbops.core.target import Target
 from dbops.errors import Busy, DbopsError, Refused, ServerFailed, ToolFailed
+from dbops.postgres.leaving_out import (
+    Omission,
+    find_omission,
+    require_no_references,
+)
 from dbops.postgres.session import WHO_IS_AT_WORK, Connection, open_session
 from dbops.sql import load
 
@@ -57,6 +63,14 @@ class Snapshot:
     connection: Connection
     snapshot_id: str
     relations: tuple[Relation, ...]
+    """The tables that are in the backup, if only empty."""
+    omission: Omission
+
+    @property
+    def filled(self) -> tuple[Relation, ...]:
+        """The tables whose rows are in the backup."""
+        without = self.omission.without_rows
+        return tuple(each for each in self.relations if each.oid not in without)
 
 
 class _TablesChanged(Exception):
@@ -68,6 +82,7 @@ def open_snapshot(
     target: Target,
     *,
     lock_wait_timeout_s: float,
+    exclusions: Exclusions | None = None,
     progress: Progress = silent,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Snapshot]:
@@ -76,14 +91,16 @@ def open_snapshot(
     A rewrite (ALTER ... TYPE, CLUSTER) empties the table for every older snapshot, so
     the locks, ACCESS SHARE, come first; no statement before the last of them takes a
     snapshot. Holds them until the end of the block, which is one REPEATABLE READ, READ
-    ONLY transaction.
+    ONLY transaction. Tables that are left out altogether are not even locked.
 
     Source: https://www.postgresql.org/docs/current/mvcc-caveats.html
 
     Raises:
         Busy: a table's lock could not be had in `lock_wait_timeout_s`.
-        Refused: a table may not be read.
+        Refused: a table may not be read, or what stays needs what is left out.
+        UsageError: what is to be left out does not exist.
     """
+    exclusions = exclusions or Exclusions()
     with (
         open_session(target, purpose="backup") as connection,
         explain_server_failures(),
@@ -93,12 +110,13 @@ def open_snapshot(
         connection.read_only = True
         deadline = clock() + lock_wait_timeout_s
         for _ in range(TRIES):
-            relations = fetch_relations(connection)
+            omission = find_omission(connection, exclusions)
+            relations = _fetch_chosen(connection, omission)
             progress(f"locking {len(relations):,} tables against changes")
             with connection.transaction():
                 try:
                     _lock(connection, relations, deadline, clock)
-                    snapshot_id = _export(connection, relations)
+                    snapshot_id = _export(connection, relations, exclusions, omission)
                 except _TablesChanged:
                     progress("tables were created or dropped meanwhile, once more")
                     raise psycopg.Rollback from None
@@ -107,6 +125,7 @@ def open_snapshot(
                         connection=connection,
                         snapshot_id=snapshot_id,
                         relations=relations,
+                        omission=omission,
                     )
                 except ToolFailed:
                     # pg_dump knows only that the snapshot is gone, not why.
@@ -125,6 +144,11 @@ def fetch_relations(connection: Connection) -> tuple[Relation, ...]:
     """Return the tables whose rows belong into a backup, by schema and name."""
     with connection.cursor(row_factory=class_row(Relation)) as cursor:
         return tuple(cursor.execute(load("backup_tables")).fetchall())
+
+
+def _fetch_chosen(connection: Connection, omission: Omission) -> tuple[Relation, ...]:
+    found = fetch_relations(connection)
+    return tuple(each for each in found if each.oid not in omission.gone)
 
 
 def fetch_facts(connection: Connection) -> DatabaseFacts:
@@ -211,10 +235,18 @@ def _build_busy(relation: Relation) -> DbopsError:
     )
 
 
-def _export(connection: Connection, relations: Sequence[Relation]) -> str:
+def _export(
+    connection: Connection,
+    relations: Sequence[Relation],
+    exclusions: Exclusions,
+    omission: Omission,
+) -> str:
     """Take the transaction's snapshot and check that it has the locked tables."""
     row = connection.execute("SELECT pg_catalog.pg_export_snapshot()").fetchone()
     assert row is not None  # noqa: S101  It is one row by its making.
-    if fetch_relations(connection) != tuple(relations):
+    if find_omission(connection, exclusions) != omission or _fetch_chosen(
+        connection, omission
+    ) != tuple(relations):
         raise _TablesChanged
+    require_no_references(connection, omission)
     return str(row[0])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Group, RenderableType
 
+from dbops.core.exclusions import LeftOut
 from dbops.core.words import count_of, format_size
 from dbops.operations.backup import BackupReport, Verified
 from dbops.render.text import (
@@ -12,6 +15,7 @@ from dbops.render.text import (
     format_duration,
 )
 
+MOST_SHOWN = 5
 PROOFS = {
     Verified.NONE: "not verified",
     Verified.CHECKSUM: "every file read back",
@@ -43,6 +47,7 @@ def render_backup(report: BackupReport) -> RenderableType:
                         )
                     ),
                 ),
+                ("Left out", describe_left_out(report.left_out)),
                 ("Size", size),
                 ("Verified", PROOFS[report.verified]),
                 ("Tools", f"{report.tools}, {report.compression}"),
@@ -50,6 +55,13 @@ def render_backup(report: BackupReport) -> RenderableType:
         ),
         _build_verdict(report),
     )
+
+
+def describe_left_out(left_out: Sequence[LeftOut]) -> str:
+    """Return what a backup is without, in one line."""
+    more = len(left_out) - MOST_SHOWN
+    shown = ", ".join(map(str, left_out[:MOST_SHOWN]))
+    return shown + (f" and {more} more" if more > 0 else "")
 
 
 def _build_verdict(report: BackupReport) -> RenderableType:
@@ -60,8 +72,10 @@ def _build_verdict(report: BackupReport) -> RenderableType:
             good=True,
             hint="manage.py dbops_backup",
         )
+    kind = "Partial backup" if report.left_out else "Backup"
+    option = "--into NAME" if report.left_out else "--dry-run"
     return build_verdict(
-        f"Backup {report.backup_id} taken in {duration}.",
+        f"{kind} {report.backup_id} taken in {duration}.",
         good=True,
-        hint=f"manage.py dbops_restore {report.backup_id} --into NAME",
+        hint=f"manage.py dbops_restore {report.backup_id} {option}",
     )

@@ -11,12 +11,17 @@ from rich.text import Text
 from dbops.core.duration import format_age
 from dbops.core.words import count_of, format_size
 from dbops.operations.backup import Verified
-from dbops.operations.backups import BackupRow, ListReport, ShowReport
+from dbops.operations.backups import (
+    BackupRow,
+    ListReport,
+    RolesReport,
+    ShowReport,
+)
 from dbops.operations.check_backups import BackupCheckReport
 from dbops.operations.project_migrations import MigrationState
 from dbops.operations.prune import PruneReport
 from dbops.operations.verify_backup import VerifyReport
-from dbops.render.backup import PROOFS
+from dbops.render.backup import PROOFS, describe_left_out
 from dbops.render.text import (
     build_facts,
     build_table,
@@ -29,7 +34,12 @@ CUT_OFF_HINT = "unless a backup is running, the next one or prune removes it"
 
 
 def render_backups(
-    report: ListReport | ShowReport | VerifyReport | PruneReport | BackupCheckReport,
+    report: ListReport
+    | ShowReport
+    | RolesReport
+    | VerifyReport
+    | PruneReport
+    | BackupCheckReport,
 ) -> RenderableType:
     """Return the text of any of the reports."""
     match report:
@@ -37,6 +47,8 @@ def render_backups(
             return render_list(report)
         case ShowReport():
             return render_show(report)
+        case RolesReport():
+            return Text(report.sql, no_wrap=True)
         case VerifyReport():
             return render_verify(report)
         case PruneReport():
@@ -64,7 +76,7 @@ def render_list(report: ListReport) -> RenderableType:
                 format_age(each.age_s),
                 _format_size(each.size_bytes),
                 _format_ratio(each.ratio),
-                each.verified,
+                f"{each.verified}, partial" if each.left_out else each.verified,
                 _describe_state(each.migrations),
             )
             for each in report.backups
@@ -97,6 +109,7 @@ def render_show(report: ShowReport) -> RenderableType:
             ("Taken at", f"{_format_moment(report.taken_at)}, {_ago(report.age_s)}"),
             ("Took", format_duration(report.duration_s)),
             ("Size", _describe_size(report)),
+            ("Left out", describe_left_out(report.left_out)),
             ("Files", count_of(report.files, "file")),
             ("Encrypted", "yes" if report.encrypted else "no"),
             ("Verified", PROOFS[report.verified]),
@@ -137,7 +150,8 @@ def render_show(report: ShowReport) -> RenderableType:
             f"{count_of(len(report.tables), 'table')}, {count_of(rows, 'row')}, "
             f"{count_of(len(report.migrations), 'applied migration')}.",
             good=report.verified is not Verified.DAMAGED,
-            hint=f"manage.py dbops_restore {report.backup_id} --into NAME",
+            hint=f"manage.py dbops_restore {report.backup_id} "
+            + ("--into NAME" if report.left_out else "--dry-run"),
         ),
     )
 

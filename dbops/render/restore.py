@@ -10,6 +10,7 @@ from rich.text import Text
 
 from dbops.core.words import count_of
 from dbops.operations.restore import RestoreReport
+from dbops.render.backup import describe_left_out
 from dbops.render.text import build_facts, build_verdict, format_duration
 
 MOST_SHOWN = 5
@@ -29,6 +30,7 @@ def render_restore(report: RestoreReport) -> RenderableType:
                     "Contents",
                     f"{count_of(len(report.tables), 'table')}, {count_of(rows, 'row')}",
                 ),
+                ("Left out", describe_left_out(report.left_out)),
                 ("Rows", "" if report.dry_run else "as in the backup, every table"),
                 ("Schema", _describe_schema(report)),
                 ("Replaced", _describe_previous(report)),

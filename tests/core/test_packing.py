@@ -21,7 +21,7 @@ rows = st.lists(
 
 def pack_rows(lines: list[bytes]) -> tuple[bytes, Contents]:
     packer = Packer()
-    packer.add(lines)
+    packer.add(b"".join(lines))
     return packer.finish(), packer.contents
 
 

@@ -35,7 +35,7 @@ def candidate_lists(draw: st.DrawFn) -> list[Candidate]:
     drawn = draw(st.lists(st.tuples(hours, st.sampled_from(EVERY_LEVEL)), max_size=25))
     return [
         Candidate(
-            backup_id=f"{number:03}",
+            backup_id=f"{9999 - age}-{number:03}",
             taken_at=NOW - timedelta(hours=age),
             level=level,
         )
@@ -171,10 +171,32 @@ def test_a_damaged_one_stays_until_a_newer_one_is_verified(
 def build(*days: float, level: str = "contents") -> list[Candidate]:
     return [
         Candidate(
-            backup_id=f"{number:03}", taken_at=NOW - timedelta(days=age), level=level
+            backup_id=f"{99999 - round(age * 24)}-{number:03}",
+            taken_at=NOW - timedelta(days=age),
+            level=level,
         )
         for number, age in enumerate(days)
     ]
+
+
+def test_what_was_taken_last_is_the_newest_though_a_clock_went_back() -> None:
+    late, early = build(0, 1)
+    swapped = [replace(early, backup_id="2"), replace(late, backup_id="1")]
+    decisions = decide(swapped, Rules(last=1))
+    assert [each.taken_at for each in decisions] == [early.taken_at, late.taken_at]
+    assert [each.keep for each in decisions] == [True, False]
+
+
+def test_a_partial_one_takes_nobodys_place() -> None:
+    newest, second, third = build(0, 1, 2)
+    partial = replace(newest, is_partial=True)
+    kept = {
+        each.backup_id: each for each in decide([partial, second, third], Rules(last=1))
+    }
+    assert "the newest" in kept[second.backup_id].reasons
+    assert kept[partial.backup_id].reasons == ("one of the last 1",)
+    assert not kept[third.backup_id].keep
+    assert not decide([third, replace(second, is_partial=True)], Rules(days=1))[0].keep
 
 
 def test_grandfather_father_and_son() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import signal
@@ -184,7 +183,7 @@ def test_the_text_ends_with_verdict_and_next_command(
     text = render_text(render_backup(report), width=80, color=False)
     lines = text.splitlines()
     assert lines[-2].startswith(f"Backup {report.backup_id} taken in ")
-    assert lines[-1] == f"Next: manage.py dbops_restore {report.backup_id} --into NAME"
+    assert lines[-1] == f"Next: manage.py dbops_restore {report.backup_id} --dry-run"
     assert "Contents  7 tables, 7,404 rows, 0 applied migrations\n" in text
 
 
@@ -246,7 +245,8 @@ def test_a_snapshot_taken_before_the_locks_is_dumped_empty(
             with use_snapshot(connection, row[0]):
                 assert list(read_rows(connection, portion)) == []
             with connection.transaction():
-                assert len([*itertools.chain(*read_rows(connection, portion))]) == 1000
+                rows = b"".join(read_rows(connection, portion))
+                assert rows.count(b"\n") == 1000
 
 
 def test_no_table_is_dumped_empty_while_others_rewrite_it(

@@ -255,7 +255,7 @@ def test_shows_all_of_one_backup(lab: Lab, backed_up: Path) -> None:
     assert names == sorted(names)
     text = look(lab, "show", "latest")
     assert "contents: nothing wrong" in text
-    assert f"Next: manage.py dbops_restore {backed_up.name} --into NAME" in text
+    assert f"Next: manage.py dbops_restore {backed_up.name} --dry-run" in text
 
 
 # Verify
@@ -366,7 +366,7 @@ def test_only_a_restore_finds_what_cannot_be_restored(lab: Lab, filled: Target) 
 def test_a_storage_that_cannot_be_written_to_is_a_note(
     lab: Lab, backed_up: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise ToolFailed("read-only")
 
     monkeypatch.setattr(DirectoryVault, "replace_manifest", fail)

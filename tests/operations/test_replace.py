@@ -442,7 +442,7 @@ def test_a_role_that_is_gone_is_told_with_the_way_out(lab: Lab) -> None:
     )
     back_up(lab)
     lab.execute(f"DROP OWNED BY {name}", f"DROP ROLE {name}")
-    with pytest.raises(DbopsError, match="does not exist") as caught:
+    with pytest.raises(Refused, match=f'does not have the role "{name}"') as caught:
         replace(lab)
     assert "--no-access" in str(caught.value.hint)
     assert list_relatives(lab.target) == []

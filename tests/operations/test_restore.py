@@ -230,7 +230,7 @@ def test_drops_the_database_when_pg_restore_fails(
     path = find_data_file(backup)
     lines = unpack(path.read_bytes()).splitlines(keepends=True)
     packer = Packer()
-    packer.add([*lines[:3], *lines])
+    packer.add(b"".join([*lines[:3], *lines]))
     path.write_bytes(packer.finish())
     forge(backup, filled, storage)
     with pytest.raises(ToolFailed, match="could not create unique index") as caught:

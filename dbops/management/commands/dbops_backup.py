@@ -7,13 +7,21 @@ from typing import Any
 from django.core.management.base import CommandParser
 from rich.console import RenderableType
 
+from dbops.core.exclusions import Exclusions
 from dbops.core.manifest import LEVELS
+from dbops.core.single_tables import split_table_names
 from dbops.management.base import DbopsCommand, add_archive_options
 from dbops.operations.back_up import back_up
 from dbops.operations.backup import BackupReport, Verified
 from dbops.operations.context import Context
 from dbops.operations.notify import tell_failure, tell_outcome
 from dbops.render.backup import render_backup
+
+EXCLUSIONS = {
+    "exclude-schema": "a schema with all that is in it (* stands for anything)",
+    "exclude-table": "a table, view or sequence with all that belongs to it",
+    "exclude-table-data": "the rows of a table, and keep it empty",
+}
 
 
 class Command(DbopsCommand):
@@ -35,6 +43,14 @@ class Command(DbopsCommand):
             help="how far to prove it before it is published (default: "
             'DBOPS["BACKUP_LEVEL"], which is contents)',
         )
+        for option, what in EXCLUSIONS.items():
+            parser.add_argument(
+                f"--{option}",
+                action="append",
+                default=[],
+                metavar="NAME",
+                help=f"leave out {what}; may be given several times",
+            )
         parser.add_argument(
             "--dry-run",
             action="store_true",
@@ -57,9 +73,18 @@ class Command(DbopsCommand):
             level=Verified(options["level"]) if options["level"] else None,
             lock_wait_timeout_s=options["lock_wait_timeout"],
             jobs=options["jobs"],
+            exclusions=Exclusions(
+                schemas=_split(options["exclude_schema"]),
+                tables=_split(options["exclude_table"]),
+                rows=_split(options["exclude_table_data"]),
+            ),
             dry_run=options["dry_run"],
         )
 
     def render(self, report: BackupReport) -> RenderableType:
         """Return the report's text."""
         return render_backup(report)
+
+
+def _split(given: list[str]) -> tuple[str, ...]:
+    return tuple(name for each in given for name in split_table_names(each))

@@ -15,7 +15,13 @@ from dbops.core.retention import Rules
 from dbops.errors import UsageError
 from dbops.management.base import DbopsCommand, add_yes_option
 from dbops.operations.backup import Verified
-from dbops.operations.backups import Action, TableOrder, list_backups, show_backup
+from dbops.operations.backups import (
+    Action,
+    TableOrder,
+    list_backups,
+    show_backup,
+    show_roles,
+)
 from dbops.operations.check_backups import (
     BackupCheckReport,
     build_metrics,
@@ -69,6 +75,12 @@ class Command(DbopsCommand):
             choices=[str(each) for each in TableOrder],
             default=str(TableOrder.SIZE),
             help="order of the tables (default: size)",
+        )
+        show.add_argument(
+            "--roles",
+            action="store_true",
+            help="instead: SQL that makes the roles which a restore with owners and "
+            "grants needs, for psql on another server",
         )
         verify = add(Action.VERIFY, takes_backup=True)
         _add_level(verify, "--level", "how far to look (default: contents)")
@@ -124,6 +136,8 @@ class Command(DbopsCommand):
         """Do what the subcommand says."""
         storage = options["storage"]
         match options["action"]:
+            case Action.SHOW if options["roles"]:
+                return show_roles(context, options["backup"], storage=storage)
             case Action.SHOW:
                 order = TableOrder(options["sort"])
                 return show_backup(

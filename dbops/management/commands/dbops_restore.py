@@ -9,7 +9,11 @@ from django.core.management.base import CommandParser
 from rich.console import RenderableType
 
 from dbops.errors import UsageError
-from dbops.management.base import DbopsCommand, add_archive_options
+from dbops.management.base import (
+    DbopsCommand,
+    add_archive_options,
+    add_lock_wait_option,
+)
 from dbops.operations.bring_back import BringBackOptions, bring_back
 from dbops.operations.choosing import read_moment
 from dbops.operations.context import Context
@@ -17,6 +21,8 @@ from dbops.operations.replace import ReplaceOptions, replace_database
 from dbops.operations.restore import RestoreReport, restore_backup
 from dbops.operations.sealing import build_seal
 from dbops.render.restore import render_restore
+
+OPTIONS = {"with_access": "no-access"}
 
 
 class Command(DbopsCommand):
@@ -79,19 +85,12 @@ class Command(DbopsCommand):
             "--no-access",
             action="store_false",
             dest="with_access",
-            help="let all tables belong to this role, and leave grants out, as --into "
-            "does",
+            help="let everything belong to this role, and leave grants out",
         )
         add_archive_options(
             parser, jobs_help="tables and indexes restored at a time (default: 2)"
         )
-        parser.add_argument(
-            "--lock-wait",
-            type=float,
-            default=30.0,
-            metavar="SECONDS",
-            help="how long to wait for another run to finish (default: 30)",
-        )
+        add_lock_wait_option(parser)
         parser.add_argument(
             "--dry-run",
             action="store_true",
@@ -112,10 +111,11 @@ class Command(DbopsCommand):
                 pg_bin=context.settings.pg_bin,
                 progress=context.progress,
                 jobs=options["jobs"],
+                with_access=options["with_access"],
                 dry_run=options["dry_run"],
             )
         if options["tables"] is not None:
-            _refuse(options, "--tables", drop_previous=False)
+            _refuse(options, "--tables", drop_previous=False, with_access=True)
             return bring_back(
                 context,
                 BringBackOptions(
@@ -160,4 +160,5 @@ def _refuse(options: dict[str, Any], what: str, **without: object) -> None:
     """Refuse options that this way of restoring does not have."""
     for name, default in without.items():
         if options[name] != default:
-            raise UsageError(f"--{name.replace('_', '-')} does not go with {what}")
+            option = OPTIONS.get(name, name.replace("_", "-"))
+            raise UsageError(f"--{option} does not go with {what}")

@@ -14,6 +14,7 @@ from dbops.operations.storage.base import (
     Draft,
     Vault,
     build_backup_id,
+    read_id_moment,
 )
 from dbops.operations.storage.directory import DirectoryVault
 
@@ -25,6 +26,7 @@ __all__ = [
     "find_backup",
     "find_damage",
     "open_vault",
+    "read_id_moment",
     "read_stored_manifest",
 ]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import secrets
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 from urllib.parse import quote
 
@@ -62,22 +62,50 @@ class Vault(Protocol):
     def read(self, backup_id: str, path: str) -> bytes:
         """Read one file of a backup; FileNotFoundError where there is none."""
 
-    def replace_manifest(self, backup_id: str, manifest: str) -> None:
-        """Write another manifest, whole or not at all."""
+    def replace_manifest(
+        self, backup_id: str, manifest: str, *, known: bytes | None = None
+    ) -> bool:
+        """Write another manifest, whole or not at all.
+
+        False, and nothing is written, when the one there is not `known` any more.
+        """
 
     def remove(self, backup_id: str) -> None:
         """Remove a backup, its manifest first."""
 
 
-def build_backup_id(taken_at: datetime) -> str:
+def build_backup_id(taken_at: datetime, *, after: str | None = None) -> str:
     """Return a new id; ids sort by time, to the millisecond.
 
+    It sorts after the id `after`, also where the clock went back since: what was taken
+    last is the last.
+
+    >>> build_backup_id(datetime(2026, 11, 23, tzinfo=UTC),
+    ...     after="20261124T235959Z-3e7fff")[:20]
+    '20261125T000000Z-000'
     >>> build_backup_id(datetime(2026, 11, 23, 6, 30, tzinfo=UTC))[:17]
     '20261123T063000Z-'
     """
     moment = taken_at.astimezone(UTC)
+    if after is not None:
+        moment = max(moment, read_id_moment(after) + timedelta(milliseconds=1))
     suffix = f"{moment.microsecond // 1000:03x}{secrets.randbelow(1 << 12):03x}"
     return f"{moment:%Y%m%dT%H%M%SZ}-{suffix}"
+
+
+def read_id_moment(backup_id: str) -> datetime:
+    """Return when a backup was begun, by its id.
+
+    >>> read_id_moment("20261123T063000Z-00a2cd").isoformat()
+    '2026-11-23T06:30:00.010000+00:00'
+    """
+    try:
+        moment = datetime.strptime(backup_id[:16], "%Y%m%dT%H%M%SZ")  # noqa: DTZ007
+        past = timedelta(milliseconds=int(backup_id[17:20], 16))
+        return moment.replace(tzinfo=UTC) + past
+    except (ValueError, OverflowError):
+        # The 99th of a month: never made by dbops, and not to be kept.
+        return datetime.fromtimestamp(0, UTC)
 
 
 def quote_name(database: str) -> str:

@@ -143,9 +143,22 @@ class DirectoryVault:
         """Read one file of a backup; FileNotFoundError where there is none."""
         return (self.directory / backup_id / path).read_bytes()
 
-    def replace_manifest(self, backup_id: str, manifest: str) -> None:
-        """Write another manifest, whole or not at all."""
+    def replace_manifest(
+        self, backup_id: str, manifest: str, *, known: bytes | None = None
+    ) -> bool:
+        """Write another manifest, whole or not at all; False if it is not `known`."""
         backup = self.directory / backup_id
+        try:
+            with _lock_directory(self.directory):
+                if known is not None and (backup / MANIFEST).read_bytes() != known:
+                    return False
+                self._replace_manifest(backup, manifest)
+        except OSError as error:
+            raise self._explain(error) from error
+        return True
+
+    @staticmethod
+    def _replace_manifest(backup: Path, manifest: str) -> None:
         new = backup / f".{MANIFEST}-{secrets.token_hex(4)}"
         try:
             with new.open("x", encoding="utf-8") as file:
@@ -155,8 +168,6 @@ class DirectoryVault:
                 os.fsync(file.fileno())
             new.replace(backup / MANIFEST)
             _sync_directory(backup)
-        except OSError as error:
-            raise self._explain(error) from error
         finally:
             new.unlink(missing_ok=True)
 

@@ -39,12 +39,13 @@ def explain(place: str, what: str) -> Iterator[None]:
     Raises:
         FileNotFoundError: there is no such object.
         AlreadyExistsError: there is one already; obstore's own.
+        PreconditionError: it is another one than was asked for; obstore's own.
         Refused: there is no bucket, or it does not let us in.
         ToolFailed: everything else.
     """
     try:
         yield
-    except exceptions.AlreadyExistsError:
+    except (exceptions.AlreadyExistsError, exceptions.PreconditionError):
         raise
     except (exceptions.BaseError, FileNotFoundError, ValueError) as error:
         # Not `from error`: that one has URLs, with their secrets, in it.

@@ -196,9 +196,25 @@ class ObjectVault:
                     return
             raise self._build_taken(backup_id) from None
 
-    def replace_manifest(self, backup_id: str, manifest: str) -> None:
-        """Write another manifest, whole or not at all."""
-        self.write(backup_id, MANIFEST, manifest.encode())
+    def replace_manifest(
+        self, backup_id: str, manifest: str, *, known: bytes | None = None
+    ) -> bool:
+        """Write another manifest, whole or not at all; False if it is not `known`."""
+        key, data = self._build_key(backup_id, MANIFEST), manifest.encode()
+        if known is None:
+            self._put(key, data)
+            return True
+        with self._explain("read"):
+            response = obstore.get(self.store, key)
+            tag = response.meta["e_tag"]
+            if bytes(response.bytes()) != known:
+                return False
+        try:
+            with self._explain("write to"):
+                obstore.put(self.store, key, data, mode={"e_tag": tag})
+        except exceptions.PreconditionError:
+            return False
+        return True
 
     def remove(self, backup_id: str) -> None:
         """Remove a backup, its manifest first and its claim last."""
