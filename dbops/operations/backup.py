@@ -39,6 +39,15 @@ MOST_SHOWN = 5
 MOST_JOBS = 64
 
 
+class Engine(StrEnum):
+    """What takes the backups."""
+
+    DUMP = "dump"
+    """dbops itself: one database, row by row."""
+    PGBACKREST = "pgbackrest"
+    """pgBackRest: the files of the whole server, and its log."""
+
+
 class Verified(StrEnum):
     """How far a backup has been proven; each includes those before it."""
 
@@ -70,6 +79,9 @@ class BackupReport:
     compression: str
     encrypted: bool
     dry_run: bool
+    engine: Engine = Engine.DUMP
+    kind: str = "full"
+    """Of pgBackRest's also `diff` and `incr`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

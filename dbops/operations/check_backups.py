@@ -72,11 +72,32 @@ def check_backups(
     """
     vault, database = open_storage(context, storage)
     now = now or datetime.now(UTC)
-    rows = read_backups(vault, now=now)
+    return judge_backups(
+        read_backups(vault, now=now),
+        place=vault.place,
+        database=database,
+        max_age_s=max_age_s,
+        min_level=min_level,
+        drafts=len(list_drafts(vault, now)),
+        now=now,
+    )
+
+
+def judge_backups(
+    rows: Sequence[BackupRow],
+    *,
+    place: str,
+    database: str,
+    max_age_s: float,
+    min_level: Verified,
+    drafts: int,
+    now: datetime,
+) -> BackupCheckReport:
+    """Return the backup that counts, and what is wrong with them; newest first."""
     proven = next((each for each in rows if _reaches(each, min_level)), None)
     shown = proven or next(iter(rows), None)
     return BackupCheckReport(
-        place=vault.place,
+        place=place,
         database_name=database,
         max_age_s=max_age_s,
         min_level=min_level,
@@ -89,8 +110,8 @@ def check_backups(
         verified=shown.verified if shown else Verified.NONE,
         backups=len(rows),
         damaged=sum(each.verified is Verified.DAMAGED for each in rows),
-        drafts=len(list_drafts(vault, now)),
-        failures=tuple(_judge(rows, proven, vault.place, min_level, max_age_s)),
+        drafts=drafts,
+        failures=tuple(_judge(rows, proven, place, min_level, max_age_s)),
     )
 
 

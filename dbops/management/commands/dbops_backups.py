@@ -10,6 +10,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 from rich.console import RenderableType
 
+from dbops.conf import read_settings
 from dbops.core.duration import parse_duration
 from dbops.core.retention import Rules
 from dbops.errors import UsageError
@@ -24,6 +25,14 @@ from dbops.operations.check_backups import (
 )
 from dbops.operations.context import Context
 from dbops.operations.notify import tell_failure, tell_outcome
+from dbops.operations.pgbackrest.backups import (
+    check_physical_backups,
+    list_physical_backups,
+    refuse_to_prune,
+    show_physical_backup,
+    verify_physical_backup,
+)
+from dbops.operations.pgbackrest.engine import uses_pgbackrest
 from dbops.operations.prune import prune_backups, require_rules
 from dbops.operations.verify_backup import CHOICES, verify_backup
 from dbops.render.backups import render_backups
@@ -71,7 +80,12 @@ class Command(DbopsCommand):
             help="order of the tables (default: size)",
         )
         verify = add(Action.VERIFY, takes_backup=True)
-        _add_level(verify, "--level", "how far to look (default: contents)")
+        _add_level(
+            verify,
+            "--level",
+            "how far to look (default: contents; pgBackRest: checksum)",
+            default=None,
+        )
         verify.add_argument(
             "--jobs",
             type=int,
@@ -100,7 +114,12 @@ class Command(DbopsCommand):
             metavar="AGE",
             help="like 90m, 26h or 7d (default: 26h)",
         )
-        _add_level(check, "--min-level", "how far it is proven (default: contents)")
+        _add_level(
+            check,
+            "--min-level",
+            "how far it is proven (default: contents; pgBackRest: checksum)",
+            default=str(Verified.CONTENTS),
+        )
         check.add_argument(
             "--prometheus",
             type=Path,
@@ -117,12 +136,16 @@ class Command(DbopsCommand):
         # Of all that is done here only removing is for good.
         self.destructive = options["action"] is Action.PRUNE
         if self.destructive:
+            if uses_pgbackrest(settings := read_settings(), options["storage"]):
+                raise refuse_to_prune(settings)
             require_rules(_read_rules(options))
         return super()._run(options)
 
     def operate(self, context: Context, options: dict[str, Any]) -> object:
         """Do what the subcommand says."""
         storage = options["storage"]
+        if uses_pgbackrest(context.settings, storage):
+            return self._operate_physically(context, options)
         match options["action"]:
             case Action.SHOW:
                 order = TableOrder(options["sort"])
@@ -134,7 +157,7 @@ class Command(DbopsCommand):
                     context,
                     options["backup"],
                     storage=storage,
-                    level=Verified(options["level"]),
+                    level=Verified(options["level"] or Verified.CONTENTS),
                     jobs=options["jobs"],
                 )
             case Action.PRUNE:
@@ -150,6 +173,18 @@ class Command(DbopsCommand):
             case _:
                 return list_backups(context, storage=storage)
 
+    def _operate_physically(self, context: Context, options: dict[str, Any]) -> object:
+        match options["action"]:
+            case Action.SHOW:
+                return show_physical_backup(context, options["backup"])
+            case Action.VERIFY:
+                level = Verified(options["level"]) if options["level"] else None
+                return verify_physical_backup(context, options["backup"], level=level)
+            case Action.CHECK:
+                return self._check(context, options)
+            case _:
+                return list_physical_backups(context)
+
     def _check(self, context: Context, options: dict[str, Any]) -> BackupCheckReport:
         max_age_s = parse_duration(options["max_age"])
         if max_age_s is None:
@@ -158,12 +193,18 @@ class Command(DbopsCommand):
                 hint="--max-age 26h, 90m or 7d",
             )
         with tell_failure(context, CHECK, warn=self.stderr.write):
-            report = check_backups(
-                context,
-                max_age_s=max_age_s,
-                min_level=Verified(options["min_level"]),
-                storage=options["storage"],
-            )
+            min_level = Verified(options["min_level"])
+            if uses_pgbackrest(context.settings, options["storage"]):
+                report = check_physical_backups(
+                    context, max_age_s=max_age_s, min_level=min_level
+                )
+            else:
+                report = check_backups(
+                    context,
+                    max_age_s=max_age_s,
+                    min_level=min_level,
+                    storage=options["storage"],
+                )
         problem = "\n".join(report.failures) or None
         tell_outcome(context, CHECK, problem, warn=self.stderr.write)
         if options["prometheus"]:
@@ -179,11 +220,13 @@ def _read_rules(options: dict[str, Any]) -> Rules:
     return Rules(**{name: options[f"keep_{name}"] for name in RULES})
 
 
-def _add_level(parser: CommandParser, option: str, help_text: str) -> None:
+def _add_level(
+    parser: CommandParser, option: str, help_text: str, *, default: str | None
+) -> None:
     parser.add_argument(
         option,
         choices=[str(each) for each in CHOICES],
-        default=str(Verified.CONTENTS),
+        default=default,
         help=help_text,
     )
 
