@@ -45,7 +45,7 @@ class Engine(StrEnum):
     DUMP = "dump"
     """dbops itself: one database, row by row."""
     PGBACKREST = "pgbackrest"
-    """pgBackRest: the files of the whole server, and its log."""
+    """pgBackRest: the files of the whole server, and its WAL."""
 
 
 class Verified(StrEnum):

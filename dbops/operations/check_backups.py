@@ -12,7 +12,7 @@ from pathlib import Path
 from dbops.core.duration import format_age
 from dbops.core.manifest import LEVELS
 from dbops.errors import ToolFailed
-from dbops.operations.backup import Verified
+from dbops.operations.backup import Engine, Verified
 from dbops.operations.backups import (
     Action,
     BackupRow,
@@ -47,6 +47,7 @@ class BackupCheckReport:
     damaged: int
     drafts: int
     failures: tuple[str, ...]
+    engine: Engine = Engine.DUMP
 
     @property
     def exit_code(self) -> int:

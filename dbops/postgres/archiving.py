@@ -14,7 +14,7 @@ from dbops.sql import load
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Archiving:
-    """How a server archives its log, as this role sees it."""
+    """How a server archives its WAL, as this role sees it."""
 
     system_id: int
     database: str
@@ -45,7 +45,7 @@ class MadePoint:
 
 
 def fetch_archiving(connection: Connection) -> Archiving:
-    """Return how the server archives its log."""
+    """Return how the server archives its WAL."""
     with connection.cursor(row_factory=class_row(Archiving)) as cursor:
         row = cursor.execute(load("archiving"), prepare=False).fetchone()
     if row is None:
@@ -54,7 +54,7 @@ def fetch_archiving(connection: Connection) -> Archiving:
 
 
 def make_restore_point(connection: Connection, name: str) -> MadePoint:
-    """Write a named point into the server's log.
+    """Write a named point into the server's WAL.
 
     Raises:
         psycopg.errors.InsufficientPrivilege: it was not granted.

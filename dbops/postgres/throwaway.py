@@ -32,7 +32,7 @@ from dbops.postgres.tools import ClientTools, find_directories, run_beside
 SUPERUSER = "postgres"
 PORT = 5432
 RECOVERY_LIMIT_S = 6 * 3600.0
-"""How long it may replay the log of a backup."""
+"""How long it may replay the WAL of a backup."""
 POLL_S = 0.05
 LAST_LINES = 5
 
@@ -174,7 +174,9 @@ def find_server_tools(major: int, pg_bin: str = "") -> ClientTools:
     for directory in [*given, *find_directories(bare)]:
         version = _find_version(directory / "postgres")
         if version and version.partition(".")[0] == str(major):
-            return ClientTools(directory=directory, version=version, major=major)
+            # Beside a link there may be some of the programs only.
+            home = (directory / "postgres").resolve().parent
+            return ClientTools(directory=home, version=version, major=major)
     raise Refused(
         f"the backup is of PostgreSQL {major}, whose server programs are not on this "
         "machine",

@@ -23,7 +23,7 @@ PROOFS = {
 
 SERVER_PROOFS = {
     **PROOFS,
-    Verified.CHECKSUM: "every file of the repository read back, its log complete",
+    Verified.CHECKSUM: "every file of the repository read back, its WAL complete",
     Verified.RESTORED: "restored into a server of its own, all rows read",
 }
 

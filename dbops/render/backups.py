@@ -148,8 +148,9 @@ def _render_physical(report: ShowReport) -> RenderableType:
             ("Took", format_duration(report.duration_s)),
             (
                 "Size",
-                f"{format_size(report.size_bytes)} of a server of "
-                f"{format_size(report.database_size_bytes)}",
+                " of a server of ".join(
+                    map(format_size, (report.size_bytes, report.database_size_bytes))
+                ),
             ),
             ("Encrypted", "yes" if report.encrypted else "no"),
             ("Verified", describe_proof(report.verified, report.engine)),
@@ -272,7 +273,12 @@ def render_check(report: BackupCheckReport) -> RenderableType:
             ("Location", report.place),
             ("Age", "" if report.age_s is None else format_age(report.age_s)),
             ("Size", _format_size(report.size_bytes)),
-            ("Verified", PROOFS[report.verified] if report.backup_id else ""),
+            (
+                "Verified",
+                describe_proof(report.verified, report.engine)
+                if report.backup_id
+                else "",
+            ),
         ]
     )
     if not report.failures:

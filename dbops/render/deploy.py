@@ -49,7 +49,7 @@ def render_deploy(report: DeployReport) -> RenderableType:
 
 
 def list_way_back(way_back: WayBack | None) -> list[tuple[str, str]]:
-    """Return the facts of a restore point: its name, and the command that leads to it."""
+    """Return the facts of a restore point: its name, and the way to it."""
     if way_back is None:
         return []
     return [

@@ -1,4 +1,4 @@
--- Whether and how the server archives its log, and what this role may do, one row.
+-- Whether and how the server archives its WAL, and what this role may do, one row.
 -- Columns: system_id, database (bare), role (quoted), in_recovery, archive_mode
 -- (off, on, always), may_make_points, failed_wal, failed_at (null: never failed),
 -- archived_at (null: nothing was archived yet). PostgreSQL 15 and later.

@@ -1,5 +1,5 @@
 -- Make a named restore point, one row. Parameter: name (at most 63 bytes).
--- Columns: lsn (text), segment (the file of the log that has it), made_at.
+-- Columns: lsn (text), segment (the file of the WAL that has it), made_at.
 -- PostgreSQL 15 and later; for superusers and those who were granted it.
 -- Source: https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-ADMIN-BACKUP
 SELECT p.lsn::text AS lsn,

@@ -167,20 +167,20 @@ MEANINGS = {
     ),
     68: _Meaning(
         kind=Refused,
-        message="the server does not archive its log with pgBackRest: {told}",
+        message="the server does not archive its WAL with pgBackRest: {told}",
         hint="archive_command = '{push}' in postgresql.conf, then "
         "SELECT pg_reload_conf()",
     ),
     82: _Meaning(
         kind=ToolFailed,
-        message="the server's log does not reach the archive of stanza "
+        message="the server's WAL does not reach the archive of stanza "
         '"{stanza}": {told}',
         hint="SELECT * FROM pg_stat_archiver, and the server's own log, say why; then: "
         "{check}",
     ),
     87: _Meaning(
         kind=Refused,
-        message="the server does not archive its log: archive_mode is off",
+        message="the server does not archive its WAL: archive_mode is off",
         hint="archive_mode = on and archive_command = '{push}' in postgresql.conf, "
         "then restart the server",
     ),

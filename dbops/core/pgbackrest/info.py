@@ -18,7 +18,7 @@ class UnknownInfo(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wal:
-    """What of the server's log a backup needs, from its start to its stop."""
+    """What of the server's WAL a backup needs, from its start to its stop."""
 
     start: str
     """Name of a segment, as `000000010000000000000003`."""
@@ -51,7 +51,7 @@ class PhysicalBackup:
     """Of pgBackRest."""
     server_major: int
     archive_id: str
-    """The directory of its log in the archive, as `15-1`."""
+    """The directory of its WAL in the archive, as `15-1`."""
     annotations: Mapping[str, str]
 
     @property

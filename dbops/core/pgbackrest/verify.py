@@ -1,6 +1,6 @@
 """What `pgbackrest verify` found, and what it does not look for.
 
-It ends with exit code 0 whatever it finds, and takes no notice of a segment of the log
+It ends with exit code 0 whatever it finds, and takes no notice of a segment of the WAL
 that is missing: both seen in 2.45, and the first still so in 2.53.
 """
 
@@ -69,7 +69,7 @@ def _find_archive(lines: list[str], archive_id: str) -> Iterator[str]:
         hit = _ARCHIVE.match(line)
         if hit and hit[1] == archive_id and hit[3] and hit[3] != hit[2]:
             counts = list(_list_counts(" ".join(lines[number + 1 : number + 2])))
-            yield f"of its log {int(hit[2]) - int(hit[3])} segments are damaged" + (
+            yield f"of its WAL {int(hit[2]) - int(hit[3])} segments are damaged" + (
                 f" ({', '.join(counts)})" if counts else ""
             )
 

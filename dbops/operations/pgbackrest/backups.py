@@ -130,7 +130,7 @@ def check_physical_backups(
     stanza = fetch_stanza(pgbackrest)
     now = now or datetime.now(UTC)
     level = Verified.CHECKSUM if min_level is Verified.CONTENTS else min_level
-    return judge_backups(
+    report = judge_backups(
         _build_rows(context, stanza, now, None),
         place=f"pgBackRest stanza {stanza.name}",
         database=_get_name(context),
@@ -139,6 +139,7 @@ def check_physical_backups(
         drafts=int(stanza.is_writing),
         now=now,
     )
+    return replace(report, engine=Engine.PGBACKREST)
 
 
 def verify_physical_backup(

@@ -82,7 +82,7 @@ def fetch_stanza(pgbackrest: PgBackRest) -> Stanza:
 
 
 def require_own_stanza(context: Context, pgbackrest: PgBackRest) -> Stanza:
-    """Return the stanza once it is known to be of this server, which archives its log.
+    """Return the stanza once it is known to be of this server, which archives its WAL.
 
     Raises:
         Refused: it is not.
@@ -100,7 +100,7 @@ def require_own_stanza(context: Context, pgbackrest: PgBackRest) -> Stanza:
 
 
 def look_at_archiving(context: Context) -> Archiving:
-    """Return how the server archives its log.
+    """Return how the server archives its WAL.
 
     Raises:
         Refused: it is a standby.
@@ -111,7 +111,7 @@ def look_at_archiving(context: Context) -> Archiving:
             archiving = fetch_archiving(session)
     except psycopg.Error as error:
         raise ServerFailed(
-            f"the server does not tell how it archives its log: {tell_error(error)}",
+            f"the server does not tell how it archives its WAL: {tell_error(error)}",
             hint="manage.py dbops_doctor",
         ) from error
     if archiving.in_recovery:

@@ -30,7 +30,7 @@ def find_problems(
 ) -> Looked:
     """Return what keeps the backup from being restored.
 
-    `checksum`: pgBackRest reads the files of all backups of the stanza, and the log
+    `checksum`: pgBackRest reads the files of all backups of the stanza, and the WAL
     that this one needs is there. `restored`: that, and it is restored into a server of
     its own on this machine.
 
@@ -42,7 +42,7 @@ def find_problems(
     damage = _find_damage(pgbackrest, backup)
     names = list_archive(pgbackrest, backup)
     missing = [
-        f'segment "{each}" of the log, which the backup needs, is not in the archive'
+        f'segment "{each}" of the WAL, which the backup needs, is not in the archive'
         for each in find_missing_segments(names, backup)
     ]
     problems = (*damage, *missing)

@@ -31,7 +31,7 @@ from dbops.postgres.throwaway import (
 from dbops.postgres.tools import ClientTools
 
 SPARE = 1.1
-"""A restored server needs room for its log, too."""
+"""A restored server needs room for its WAL, too."""
 
 
 @dataclass(slots=True)

@@ -40,6 +40,9 @@ from dbops.postgres.pgbackrest import PgBackRest
 from dbops.postgres.session import open_session
 from dbops.postgres.snapshot import fetch_applied_migrations, fetch_facts
 
+WORTH_TELLING = ("new backup label", "expire full", "expire diff", "remove expired")
+"""How the lines of pgBackRest's log begin that a person wants to see."""
+
 
 class Kind(StrEnum):
     """How much a backup has; each needs those before it."""
@@ -144,7 +147,7 @@ def _take(
 def _tell(context: Context, line: str) -> None:
     """Pass on what a person wants to know of pgBackRest's log."""
     said = line.partition("INFO: ")[2]
-    if "WARN: " in line or said.startswith(("new backup", "full backup", "expire")):
+    if "WARN: " in line or said.startswith(WORTH_TELLING):
         context.progress(f"pgbackrest: {line.partition(': ')[2]}")
 
 

@@ -1,4 +1,4 @@
-"""Before the schema is changed: a backup, and a point in the log to go back to."""
+"""Before the schema is changed: a backup, and a point in the WAL to go back to."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from dbops.postgres.pgbackrest import PgBackRest
 from dbops.postgres.session import open_session
 
 RECENT_S = 24 * 3600.0
-"""How old the backup before a deployment may be: the log has what came after it."""
+"""How old the backup before a deployment may be: the WAL has what came after it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ def require_way_back(context: Context) -> None:
     archiving = look_at_archiving(context)
     if archiving.archive_mode == "off":
         raise Refused(
-            "the server does not archive its log: archive_mode is off",
+            "the server does not archive its WAL: archive_mode is off",
             hint="manage.py dbops_doctor says what to set",
         )
     if not archiving.may_make_points:
@@ -116,12 +116,12 @@ def find_recent(
 def make_way_back(context: Context, ledger: Ledger, label: str) -> WayBack:
     """Make a restore point named for the deployment, and see it into the archive.
 
-    `pgbackrest check` switches to a new segment of the log and waits until that one,
+    `pgbackrest check` switches to a new segment of the WAL and waits until that one,
     and so all before it, is in the repository.
 
     Raises:
         Refused: the role may not make one.
-        ToolFailed: the log does not reach the archive; nothing was changed.
+        ToolFailed: the WAL does not reach the archive; nothing was changed.
     """
     pgbackrest = open_pgbackrest(context.settings)
     point = _make_point(context, build_point_name(ledger.deployment_id))
