@@ -72,7 +72,7 @@ class Archived:
             "BACKUP_ENGINE": "pgbackrest",
             "PGBACKREST_STANZA": STANZA,
             "PGBACKREST_CONFIG": str(self.config),
-            "PGBACKREST_COMMAND": list(self.command),
+            "PGBACKREST_COMMAND": self.command,
         }
 
     def build(self, verb: str, *options: str) -> list[str]:

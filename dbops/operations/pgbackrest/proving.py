@@ -74,9 +74,8 @@ def find_false_server(
         name = str(settings["NAME"] or "postgres")
         try:
             with serve(place, tools, roles=(role,)):
-                target = _find_target(place, name, role, proof)
-                if target:
-                    _look(context, backup, target, tools, proof)
+                target = _find_target(place, backup, name, role)
+                _look(context, backup, target, tools, proof)
         except ToolFailed as error:
             proof.problems.append(error.message)
     return proof
@@ -116,8 +115,15 @@ def _look(
     proof.notes.extend(found.notes)
 
 
-def _find_target(place: Throwaway, name: str, role: str, proof: Proof) -> Target | None:
-    """Return the database as the superuser sees it, or as our own role does."""
+def _find_target(
+    place: Throwaway, backup: PhysicalBackup, name: str, role: str
+) -> Target:
+    """Return the database as the superuser sees it, or as our own role does.
+
+    Raises:
+        Refused: it was made after the backup.
+        ToolFailed: it should be there.
+    """
     for user in dict.fromkeys((SUPERUSER, role)):
         target = place.build_target(name, user)
         try:
@@ -126,8 +132,13 @@ def _find_target(place: Throwaway, name: str, role: str, proof: Proof) -> Target
             told = tell_error(error)
         else:
             return target
-    proof.problems.append(f'database "{name}" is not there when restored: {told}')
-    return None
+    if read_schema_note(backup, name) is None and "does not exist" in told:
+        raise Refused(
+            f'backup "{backup.label}" is sound as far as was looked, and database '
+            f'"{name}" is not in it',
+            hint="verify a later one: manage.py dbops_backups",
+        )
+    raise ToolFailed(f'database "{name}" cannot be opened when restored: {told}')
 
 
 def _compare(
