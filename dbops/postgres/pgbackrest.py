@@ -113,6 +113,6 @@ def find_program(word: str) -> Path:
 def _build_missing(word: str) -> ToolFailed:
     return ToolFailed(
         f'"{word}" is not installed, and DBOPS["BACKUP_ENGINE"] is "pgbackrest"',
-        hint="sudo apt-get install pgbackrest, or say in PGBACKREST_COMMAND where it "
-        "runs",
+        hint="sudo apt-get install pgbackrest, or say in "
+        'DBOPS["PGBACKREST_COMMAND"] how it is run',
     )

@@ -358,7 +358,7 @@ def test_refuses_what_a_whole_server_cannot_do(lab: Lab, archived: Archived) -> 
     outcome = lab.run("dbops_backup", "--level", "contents")
     assert (outcome.code, "checksum, restored" in outcome.err) == (2, True)
     assert lab.run("dbops_backups", "verify", label, "--level", "contents").code == 2
-    assert lab.run("dbops_backups", "show", "2").code == 2
+    assert lab.run("dbops_backups", "show", "1999").code == 2
     outcome = lab.run("dbops_backups", "prune", "--keep-last", "1")
     assert outcome.code == 4
     assert "repo1-retention-full" in outcome.err

@@ -135,8 +135,8 @@ MEANINGS = {
     27: _Meaning(
         kind=Refused,
         message='pgBackRest does not reach the server of stanza "{stanza}": {told}',
-        hint="run it as the user that owns the server (PGBACKREST_COMMAND), and check "
-        "pg1-path, pg1-port and pg1-socket-path in its configuration",
+        hint="run it as the user that owns the server (DBOPS[\"PGBACKREST_COMMAND\"]), and "
+        "check pg1-path, pg1-port and pg1-socket-path in its configuration",
     ),
     37: _Meaning(
         kind=Refused,
@@ -198,15 +198,15 @@ def explain_failure(
         return Refused(
             f'stanza "{repository.stanza}" belongs to another server or version: '
             f"{told}",
-            hint="name this server's stanza in PGBACKREST_STANZA; after an upgrade of "
-            f"the server: {repository.write('stanza-upgrade')}",
+            hint='name this server\'s stanza in DBOPS["PGBACKREST_STANZA"]; after an '
+            f"upgrade of the server: {repository.write('stanza-upgrade')}",
         )
     meaning = MEANINGS.get(code)
     if meaning is None or not any(f"[{code:03}]" in line for line in lines):
         return ToolFailed(
             f"pgbackrest {verb} failed with exit code {code}: {told}",
-            hint="put right what it says; PGBACKREST_COMMAND, PGBACKREST_CONFIG and "
-            "PGBACKREST_STANZA say how it is run",
+            hint='put right what it says; DBOPS["PGBACKREST_COMMAND"] and '
+            '["PGBACKREST_CONFIG"] say how it is run',
         )
     config = f" --config={repository.config}" if repository.config else ""
     words = {

@@ -56,7 +56,7 @@ def open_pgbackrest(settings: Settings) -> PgBackRest:
     if config and not PurePosixPath(config).is_absolute():
         raise UsageError(
             f'DBOPS["PGBACKREST_CONFIG"], "{config}", is no absolute path',
-            hint="DBOPS_PGBACKREST_CONFIG=/etc/pgbackrest/pgbackrest.conf",
+            hint="write all of it, as /etc/pgbackrest/pgbackrest.conf",
         )
     return PgBackRest(
         Repository(command=given, stanza=settings.pgbackrest_stanza, config=config)
