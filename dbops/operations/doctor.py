@@ -17,6 +17,7 @@ from django.db.models import Field, Model
 
 from dbops.core import doctor as judge
 from dbops.core import doctor_access as access
+from dbops.core.doctor_engine import judge_dump
 from dbops.core.doctor_facts import ChoiceField, Disk, Role, Server
 from dbops.core.doctor_sequences import judge_sequences
 from dbops.core.finding import Finding, Level, find_exit_code
@@ -25,7 +26,6 @@ from dbops.errors import DbopsError, ServerFailed, UsageError
 from dbops.operations.context import Context
 from dbops.operations.doctor_engine import (
     look_at_archiving,
-    look_at_change,
     look_at_engine,
     look_at_physical_backups,
 )
@@ -349,19 +349,25 @@ def _is_physical(context: Context) -> bool:
 
 
 def _look_at_archiving(patient: Patient) -> Iterator[Finding]:
-    context, session = patient.context, patient.session
-    with suppress(UsageError):
-        yield from look_at_archiving(context, session)
-        size_bytes = patient.server.database_size_bytes
-        yield from look_at_change(context, session, size_bytes)
+    yield from look_at_archiving(
+        patient.context, patient.session, is_needed=_is_physical(patient.context)
+    )
 
 
-def _look_at_backups(patient: Patient) -> Iterable[Finding]:
+def _look_at_backups(patient: Patient) -> Iterator[Finding]:
     if _is_physical(patient.context):
-        return look_at_physical_backups(patient.context)
-    if not ledger_exists(patient.session):
-        return [judge.judge_missing_ledger()]
-    return judge.judge_backup(ask.fetch_last_backup(patient.session))
+        yield from look_at_physical_backups(patient.context)
+        return
+    has_ledger = ledger_exists(patient.session)
+    if has_ledger:
+        yield from judge.judge_backup(ask.fetch_last_backup(patient.session))
+    else:
+        yield judge.judge_missing_ledger()
+    yield from judge_dump(
+        patient.server.database_size_bytes,
+        ask.fetch_last_dump(patient.session) if has_ledger else None,
+        ask.fetch_wal_rate(patient.session),
+    )
 
 
 SERVER_CHECKS: dict[str, Check] = {

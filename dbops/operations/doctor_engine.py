@@ -9,7 +9,7 @@ from dbops.core import doctor as judge
 from dbops.core import doctor_engine as engine
 from dbops.core.doctor_facts import VerifiedBackup
 from dbops.core.finding import Finding
-from dbops.core.pgbackrest.command import PROGRAM
+from dbops.core.pgbackrest.command import Repository
 from dbops.core.pgbackrest.notes import judge_backup
 from dbops.errors import DbopsError
 from dbops.operations.context import Context
@@ -19,9 +19,7 @@ from dbops.operations.pgbackrest.engine import (
     require_own_stanza,
     uses_pgbackrest,
 )
-from dbops.postgres import doctor as ask
 from dbops.postgres.archiving import fetch_archiving
-from dbops.postgres.ledger import ledger_exists
 from dbops.postgres.session import Connection
 
 VERIFIED = ("checksum", "restored")
@@ -44,18 +42,25 @@ def look_at_engine(context: Context, *, with_server: bool) -> Iterator[Finding]:
         yield engine.judge_unfit(error.message, error.hint or "")
 
 
-def look_at_archiving(context: Context, session: Connection) -> Iterator[Finding]:
-    """Look whether the WAL is archived, and the role may make restore points."""
+def look_at_archiving(
+    context: Context, session: Connection, *, is_needed: bool
+) -> Iterator[Finding]:
+    """Look whether WAL is archived, and the role may make restore points.
+
+    `is_needed`: the backups are pgBackRest's.
+    """
     archiving = fetch_archiving(session)
     settings = context.settings
-    needed = uses_pgbackrest(settings) and not archiving.in_recovery
+    needed = is_needed and not archiving.in_recovery
     if needed:
-        config = f" --config={settings.pgbackrest_config}"
-        push = (
-            f"{PROGRAM}{config if settings.pgbackrest_config else ''} "
-            f"--stanza={settings.pgbackrest_stanza} archive-push %p"
+        repository = Repository(
+            command=settings.pgbackrest_command,
+            stanza=settings.pgbackrest_stanza,
+            config=settings.pgbackrest_config,
         )
-        yield from engine.judge_archive_mode(archiving.archive_mode, push)
+        yield from engine.judge_archive_mode(
+            archiving.archive_mode, repository.archive_command
+        )
         yield from engine.judge_points(
             role=archiving.role, may_make_points=archiving.may_make_points
         )
@@ -71,16 +76,6 @@ def look_at_archiving(context: Context, session: Connection) -> Iterator[Finding
 
 def _tell(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
-def look_at_change(
-    context: Context, session: Connection, size_bytes: int
-) -> Iterator[Finding]:
-    """Look whether dumps are still the right tool for this database."""
-    if uses_pgbackrest(context.settings):
-        return
-    dump = ask.fetch_last_dump(session) if ledger_exists(session) else None
-    yield from engine.judge_dump(size_bytes, dump, ask.fetch_wal_rate(session))
 
 
 def look_at_physical_backups(context: Context) -> Iterator[Finding]:

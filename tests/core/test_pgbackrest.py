@@ -258,26 +258,32 @@ def test_a_time_is_reached_from_the_backup_before_it(stanza: Stanza) -> None:
     [
         (
             50,
-            ("ERROR: [050]: unable to acquire lock on file '/tmp/main-backup.lock': "
-            "Resource temporarily unavailable\n"
-            "HINT: is another pgBackRest process running?"),
+            (
+                "ERROR: [050]: unable to acquire lock on file '/tmp/main-backup.lock': "
+                "Resource temporarily unavailable\n"
+                "HINT: is another pgBackRest process running?"
+            ),
             Busy,
             'another pgBackRest is at work on stanza "main"',
             "pgbackrest --stanza=main info",
         ),
         (
             55,
-            ("ERROR: [055]: unable to load info file '/r/backup.info' or '/r/copy':\n"
-            "FileMissingError: unable to open missing file '/r/backup.info' for read\n"
-            "HINT: has a stanza-create been performed?"),
+            (
+                "ERROR: [055]: unable to load info file '/r/info' or '/r/copy':\n"
+                "FileMissingError: unable to open missing file '/r/info' for read\n"
+                "HINT: has a stanza-create been performed?"
+            ),
             Refused,
             'pgBackRest has nothing of stanza "main": unable to load info file',
             "pgbackrest --stanza=main stanza-create",
         ),
         (
             37,
-            ("ERROR: [037]: backup command requires option: pg1-path\n"
-            "HINT: does this stanza exist?"),
+            (
+                "ERROR: [037]: backup command requires option: pg1-path\n"
+                "HINT: does this stanza exist?"
+            ),
             Refused,
             'does not describe stanza "main": backup command requires option: pg1',
             "write [main] with pg1-path",
@@ -298,16 +304,20 @@ def test_a_time_is_reached_from_the_backup_before_it(stanza: Stanza) -> None:
         ),
         (
             64,
-            ("ERROR: [064]: raised from local-1 protocol: unable to write "
-            "'/r/pg_data/base/4/1249.gz'\n[FileWriteError] on retry after 0ms"),
+            (
+                "ERROR: [064]: raised from local-1 protocol: unable to write "
+                "'/r/pg_data/base/4/1249.gz'\n[FileWriteError] on retry after 0ms"
+            ),
             ToolFailed,
             "cannot write to its repository: raised from local-1 protocol",
             "look whether the repository is full",
         ),
         (
             28,
-            ("ERROR: [028]: backup and archive info files exist but do not match the "
-            "database\nHINT: is this the correct stanza?"),
+            (
+                "ERROR: [028]: backup and archive info files exist but do not match the "
+                "database\nHINT: is this the correct stanza?"
+            ),
             Refused,
             'stanza "main" belongs to another server or version',
             "stanza-upgrade",

@@ -39,6 +39,12 @@ class Repository:
         known = program.rpartition("/")[2] == PROGRAM and not self.is_remote
         return tuple(prefix) if known else None
 
+    @property
+    def archive_command(self) -> str:
+        """What the server has to run for each segment of its WAL."""
+        config = f" --config={self.config}" if self.config else ""
+        return f"{PROGRAM}{config} --stanza={self.stanza} archive-push %p"
+
     def build(self, verb: str, *options: str, operand: str = "") -> list[str]:
         """Return the words of a command; `operand` is what it is done to."""
         given = [f"--config={self.config}"] if self.config else []
@@ -135,8 +141,8 @@ MEANINGS = {
     27: _Meaning(
         kind=Refused,
         message='pgBackRest does not reach the server of stanza "{stanza}": {told}',
-        hint="run it as the user that owns the server (DBOPS[\"PGBACKREST_COMMAND\"]), and "
-        "check pg1-path, pg1-port and pg1-socket-path in its configuration",
+        hint='let DBOPS["PGBACKREST_COMMAND"] run it as the user that owns the server, '
+        "and check pg1-path, pg1-port and pg1-socket-path in its configuration",
     ),
     37: _Meaning(
         kind=Refused,
@@ -208,11 +214,10 @@ def explain_failure(
             hint='put right what it says; DBOPS["PGBACKREST_COMMAND"] and '
             '["PGBACKREST_CONFIG"] say how it is run',
         )
-    config = f" --config={repository.config}" if repository.config else ""
     words = {
         "stanza": repository.stanza,
         "told": told,
-        "push": f"{PROGRAM}{config} --stanza={repository.stanza} archive-push %p",
+        "push": repository.archive_command,
         **{
             name: repository.write(verb)
             for name, verb in (
