@@ -21,6 +21,14 @@ class Settings:
     backup_level: str = "contents"
     """How far each backup is proven before it is published: `none`, `checksum`,
     `contents` or `restored`."""
+    backup_engine: str = "dump"
+    """What takes the backups: `dump`, or `pgbackrest` for large databases."""
+    pgbackrest_stanza: str = ""
+    """The stanza of this database's server in pgBackRest's configuration."""
+    pgbackrest_config: str = ""
+    """Absolute path of that configuration; default pgBackRest's own."""
+    pgbackrest_command: tuple[str, ...] = ("pgbackrest",)
+    """Words that run pgBackRest, as in `["sudo", "-u", "postgres", "pgbackrest"]`."""
     backup_recipients: tuple[str, ...] = ()
     """Public keys (`age1...` or SSH) that backups are encrypted to; default none."""
     backup_identity_file: str = ""

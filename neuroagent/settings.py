@@ -5,6 +5,7 @@ starts under `.local/` when a connection is first needed, and DEBUG is on. With 
 DEBUG is off until it is asked for.
 """
 
+import shlex
 from pathlib import Path
 
 import environ
@@ -124,6 +125,12 @@ STATIC_URL = "static/"
 DBOPS = {
     "BACKUP_STORAGE": env.str(
         "DBOPS_BACKUP_STORAGE", default=str(BASE_DIR / "backups")
+    ),
+    "BACKUP_ENGINE": env.str("DBOPS_BACKUP_ENGINE", default="dump"),
+    "PGBACKREST_STANZA": env.str("DBOPS_PGBACKREST_STANZA", default=""),
+    "PGBACKREST_CONFIG": env.str("DBOPS_PGBACKREST_CONFIG", default=""),
+    "PGBACKREST_COMMAND": shlex.split(
+        env.str("DBOPS_PGBACKREST_COMMAND", default="pgbackrest")
     ),
     "BACKUP_LEVEL": env.str("DBOPS_BACKUP_LEVEL", default="contents"),
     "BACKUP_RECIPIENTS": env.list("DBOPS_BACKUP_RECIPIENTS", default=[]),

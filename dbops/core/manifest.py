@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -102,20 +103,8 @@ class Manifest:
 
     @property
     def verified(self) -> str:
-        """The highest level that was reached; `damaged` where it no longer is.
-
-        What was found is forgotten when a look that goes as far finds nothing.
-        """
-        reached = 0
-        failed: set[int] = set()
-        for each in self.verifications:
-            level = LEVELS.index(each.level)
-            if each.problems:
-                failed.add(level)
-            else:
-                reached = max(reached, level)
-                failed = {other for other in failed if other > level}
-        return DAMAGED if failed else LEVELS[reached]
+        """How far it is proven, as `judge_looks` says."""
+        return judge_looks(self.verifications)
 
     @property
     def is_partial(self) -> bool:
@@ -132,6 +121,24 @@ class Manifest:
         """The major version of the pg_dump that wrote the archive."""
         digits = self.pg_dump_version.partition(".")[0]
         return int("".join(each for each in digits[:2] if each.isdigit()) or 0)
+
+
+def judge_looks(looks: Iterable[Verification]) -> str:
+    """Return the highest level that was reached; `damaged` where it no longer is.
+
+    What was found is forgotten when a look that goes as far finds nothing. The looks
+    are in the order of time.
+    """
+    reached = 0
+    failed: set[int] = set()
+    for each in looks:
+        level = LEVELS.index(each.level)
+        if each.problems:
+            failed.add(level)
+        else:
+            reached = max(reached, level)
+            failed = {other for other in failed if other > level}
+    return DAMAGED if failed else LEVELS[reached]
 
 
 def write_manifest(manifest: Manifest) -> str:

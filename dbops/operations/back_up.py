@@ -59,7 +59,7 @@ def back_up(
             dry_run=dry_run,
         )
     if not dry_run and not report.left_out:
-        _record(context, report)
+        record_taken(context, report)
     return report
 
 
@@ -77,7 +77,8 @@ def read_level(settings: Settings) -> Verified:
     return Verified(settings.backup_level)
 
 
-def _record(context: Context, report: BackupReport) -> None:
+def record_taken(context: Context, report: BackupReport) -> None:
+    """Write a published backup into the ledger, where this role may."""
     with open_session(context.target, purpose="backup:ledger") as session:
         if not ledger_exists(session):
             return

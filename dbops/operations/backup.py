@@ -50,6 +50,15 @@ CLOCKS_DIFFER = timedelta(minutes=1)
 HISTORY = "django_migrations"
 
 
+class Engine(StrEnum):
+    """What takes the backups."""
+
+    DUMP = "dump"
+    """dbops itself: one database, row by row."""
+    PGBACKREST = "pgbackrest"
+    """pgBackRest: the files of the whole server, and its WAL."""
+
+
 class Verified(StrEnum):
     """How far a backup has been proven; each includes those before it."""
 
@@ -83,6 +92,9 @@ class BackupReport:
     left_out: tuple[LeftOut, ...] = ()
     """What the backup is without; nothing in a full one."""
     dry_run: bool
+    engine: Engine = Engine.DUMP
+    kind: str = "full"
+    """Of pgBackRest's also `diff` and `incr`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

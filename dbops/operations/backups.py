@@ -16,9 +16,10 @@ from dbops.core.access import write_roles_script
 from dbops.core.exclusions import LeftOut
 from dbops.core.manifest import DamagedManifest, Manifest, Verification
 from dbops.core.migration import MigrationId
+from dbops.core.pgbackrest.notes import RestorePoint
 from dbops.core.retention import UNREADABLE, Candidate
 from dbops.errors import Refused
-from dbops.operations.backup import Verified
+from dbops.operations.backup import Engine, Verified
 from dbops.operations.context import Context
 from dbops.operations.project_migrations import MigrationState, Project
 from dbops.operations.reading import build_stored_backup
@@ -54,6 +55,8 @@ class BackupRow:
     encrypted: bool | None = None
     left_out: tuple[LeftOut, ...] = ()
     """What it is without; nothing in a full one."""
+    kind: str = "full"
+    """Of pgBackRest's also `diff` and `incr`."""
     problems: tuple[str, ...] = ()
     """What is wrong with the manifest, or was when it was last verified."""
 
@@ -128,6 +131,12 @@ class ShowReport:
     migrations: tuple[MigrationId, ...]
     pending: tuple[MigrationId, ...]
     unknown: tuple[MigrationId, ...]
+    engine: Engine = Engine.DUMP
+    kind: str = "full"
+    needs: tuple[str, ...] = ()
+    """The backups without which this one cannot be restored."""
+    restore_points: tuple[RestorePoint, ...] = ()
+    """Moments after it that have a name, the oldest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,7 +208,7 @@ def show_backup(
         location=vault.locate(manifest.backup_id),
         database_name=manifest.database,
         taken_at=manifest.taken_at,
-        age_s=_compute_age(manifest.taken_at, now or datetime.now(UTC)),
+        age_s=compute_age(manifest.taken_at, now or datetime.now(UTC)),
         duration_s=manifest.duration_s,
         size_bytes=manifest.size_bytes,
         database_size_bytes=manifest.database_size_bytes,
@@ -267,7 +276,7 @@ def read_backups(
                 backup_id=backup_id,
                 location=vault.locate(backup_id),
                 taken_at=taken_at,
-                age_s=_compute_age(taken_at, now),
+                age_s=compute_age(taken_at, now),
                 problems=(error.message,),
             )
         return _build_row(manifest, vault.locate(backup_id), now, project)
@@ -281,7 +290,7 @@ def list_drafts(vault: Vault, now: datetime) -> tuple[DraftState, ...]:
     found = []
     for backup_id in vault.list_drafts():
         started_at = read_id_moment(backup_id)
-        age_s = _compute_age(started_at, now)
+        age_s = compute_age(started_at, now)
         found.append(
             DraftState(backup_id=backup_id, started_at=started_at, age_s=age_s)
         )
@@ -308,7 +317,7 @@ def _build_row(
         backup_id=manifest.backup_id,
         location=location,
         taken_at=manifest.taken_at,
-        age_s=_compute_age(manifest.taken_at, now),
+        age_s=compute_age(manifest.taken_at, now),
         duration_s=manifest.duration_s,
         size_bytes=manifest.size_bytes,
         database_size_bytes=manifest.database_size_bytes,
@@ -342,7 +351,8 @@ def _list_tables(manifest: Manifest, order: TableOrder) -> tuple[TableRow, ...]:
     return tuple(sorted(rows, key=lambda row: row.name))
 
 
-def _compute_age(moment: datetime, now: datetime) -> float:
+def compute_age(moment: datetime, now: datetime) -> float:
+    """Return the seconds since then."""
     return round((now - moment).total_seconds(), 3)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from dbops.core.duration import format_age
 from dbops.core.manifest import LEVELS
 from dbops.errors import ToolFailed
-from dbops.operations.backup import CLOCKS_DIFFER, Verified
+from dbops.operations.backup import CLOCKS_DIFFER, Engine, Verified
 from dbops.operations.backups import (
     Action,
     BackupRow,
@@ -49,6 +49,7 @@ class BackupCheckReport:
     """Those that something was left out of; they count for nothing else."""
     drafts: int
     failures: tuple[str, ...]
+    engine: Engine = Engine.DUMP
 
     @property
     def exit_code(self) -> int:
@@ -74,12 +75,33 @@ def check_backups(
     """
     vault, database = open_storage(context, storage)
     now = now or datetime.now(UTC)
-    all_rows = read_backups(vault, now=now)
+    return judge_backups(
+        read_backups(vault, now=now),
+        place=vault.place,
+        database=database,
+        max_age_s=max_age_s,
+        min_level=min_level,
+        drafts=len(list_drafts(vault, now)),
+        now=now,
+    )
+
+
+def judge_backups(
+    all_rows: Sequence[BackupRow],
+    *,
+    place: str,
+    database: str,
+    max_age_s: float,
+    min_level: Verified,
+    drafts: int,
+    now: datetime,
+) -> BackupCheckReport:
+    """Return the backup that counts, and what is wrong with them; newest first."""
     rows = tuple(each for each in all_rows if not each.left_out)
     proven = next((each for each in rows if _reaches(each, min_level)), None)
     shown = proven or next(iter(rows), None)
     return BackupCheckReport(
-        place=vault.place,
+        place=place,
         database_name=database,
         max_age_s=max_age_s,
         min_level=min_level,
@@ -93,10 +115,10 @@ def check_backups(
         backups=len(all_rows),
         damaged=sum(each.verified is Verified.DAMAGED for each in all_rows),
         partial=len(all_rows) - len(rows),
-        drafts=len(list_drafts(vault, now)),
+        drafts=drafts,
         failures=tuple(_judge(rows, proven, min_level, max_age_s))
         if rows
-        else (f'there is no {"full " if all_rows else ""}backup in "{vault.place}"',),
+        else (f'there is no {"full " if all_rows else ""}backup in "{place}"',),
     )
 
 

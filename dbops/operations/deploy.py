@@ -10,6 +10,7 @@ from django.db.migrations import Migration
 from django.db.migrations.operations.base import Operation
 
 from dbops.core.catalog import Catalog
+from dbops.errors import DbopsError, NeedsRepair
 from dbops.operations.apply import StatementLog, apply_migration
 from dbops.operations.back_up import read_level, record_backup
 from dbops.operations.backup import require_means, take_backup
@@ -26,6 +27,12 @@ from dbops.operations.guard import (
     require_known_schema,
 )
 from dbops.operations.history import History, get_id, read_history
+from dbops.operations.pgbackrest.engine import uses_pgbackrest
+from dbops.operations.pgbackrest.way_back import (
+    ensure_backup,
+    make_way_back,
+    require_way_back,
+)
 from dbops.operations.replay import get_scratch_server
 from dbops.operations.run import (
     claim_session,
@@ -91,7 +98,11 @@ def _plan(context: Context, history: History, options: DeployOptions) -> DeployR
 
 
 def _require_backup(context: Context, options: DeployOptions) -> None:
-    if options.backup:
+    if not options.backup:
+        return
+    if uses_pgbackrest(context.settings):
+        require_way_back(context)
+    else:
         require_means(
             context.target,
             storage=context.settings.backup_directory,
@@ -151,7 +162,7 @@ class _Deployment:
                     self._verify(expectation, position)
             except (Exception, KeyboardInterrupt) as error:
                 settlement = Settlement(self.context, self.so_far, expectation, ledger)
-                raise settlement.settle(error) from error
+                raise self._point_back(settlement.settle(error)) from error
             # A schema that was only put up with does not count as proven later.
             accepted = self.options.allow_drift and position.comparison.differences
             after = None if accepted else fetch_live_catalog(self.context)
@@ -159,8 +170,21 @@ class _Deployment:
         self.so_far.update(state=DeployState.DEPLOYED)
         return self.so_far.report
 
+    def _point_back(self, failure: DbopsError) -> DbopsError:
+        """Tell whoever has to repair it how to go back in time."""
+        way_back = self.so_far.report.restore_point
+        if way_back and isinstance(failure, NeedsRepair):
+            failure.hint = (
+                f"{failure.hint}; or stop the server, go back in time with "
+                f"{way_back.command}, and start it"
+            )
+        return failure
+
     def _back_up(self, ledger: Ledger) -> None:
         if not self.options.backup:
+            return
+        if uses_pgbackrest(self.context.settings):
+            self._make_way_back(ledger)
             return
         with self.so_far.step("backup"):
             report = take_backup(
@@ -175,6 +199,17 @@ class _Deployment:
         self.so_far.update(backup_id=report.backup_id)
         record_backup(ledger, report)
         ledger.name_backup(report.backup_id)
+
+    def _make_way_back(self, ledger: Ledger) -> None:
+        with self.so_far.step("backup"):
+            label, taken = ensure_backup(self.context)
+        self.so_far.update(backup_id=label)
+        if taken:
+            record_backup(ledger, taken)
+        ledger.name_backup(label)
+        with self.so_far.step("restore point"):
+            way_back = make_way_back(self.context, ledger, label)
+        self.so_far.update(restore_point=way_back)
 
     def _apply_all(
         self,

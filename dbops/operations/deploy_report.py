@@ -14,6 +14,7 @@ from django.db.migrations import Migration
 from dbops.core.catalog import Catalog
 from dbops.core.compare import Difference
 from dbops.core.migration import MigrationId
+from dbops.operations.pgbackrest.way_back import WayBack
 
 
 class DeployState(StrEnum):
@@ -50,6 +51,8 @@ class DeployReport:
     steps: tuple[DeployStep, ...] = ()
     differences: tuple[Difference, ...] = ()
     notes: tuple[str, ...] = ()
+    restore_point: WayBack | None = None
+    """With pgBackRest: the moment before the first change, and how to go back to it."""
 
 
 class CutOff(StrEnum):

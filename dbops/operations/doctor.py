@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +17,19 @@ from django.db.models import Field, Model
 
 from dbops.core import doctor as judge
 from dbops.core import doctor_access as access
+from dbops.core.doctor_engine import judge_dump
 from dbops.core.doctor_facts import ChoiceField, Disk, Role, Server
 from dbops.core.doctor_sequences import judge_sequences
 from dbops.core.finding import Finding, Level, find_exit_code
 from dbops.core.target import Target
-from dbops.errors import DbopsError, ServerFailed
+from dbops.errors import DbopsError, ServerFailed, UsageError
 from dbops.operations.context import Context
+from dbops.operations.doctor_engine import (
+    look_at_archiving,
+    look_at_engine,
+    look_at_physical_backups,
+)
+from dbops.operations.pgbackrest.engine import uses_pgbackrest
 from dbops.operations.storage import open_vault
 from dbops.operations.storage.directory import DirectoryVault
 from dbops.postgres import doctor as ask
@@ -76,6 +84,10 @@ def examine(context: Context) -> DoctorReport:
     examination.run("client tools", lambda: _look_at_tools(context, target, server))
     examination.run("DATABASE_URL", lambda: _look_at_url(context, target))
     examination.run("disk space", lambda: _look_at_storage(context, target, server))
+    examination.run(
+        "backup engine",
+        lambda: look_at_engine(context, with_server=server is not None),
+    )
     findings = sorted(
         dict.fromkeys(examination.findings),
         key=lambda each: (ORDER.index(each.level), each.id),
@@ -232,6 +244,8 @@ def _look_at_storage(
     context: Context, target: Target | None, server: Server | None
 ) -> Iterator[Finding]:
     """Look whether backups can be written, and whether one more has room."""
+    if _is_physical(context):
+        return
     database = target.database if target else context.alias
     where = context.settings.backup_directory
     try:
@@ -327,10 +341,33 @@ def _look_at_deployments(patient: Patient) -> Iterator[Finding]:
         )
 
 
-def _look_at_backups(patient: Patient) -> Iterable[Finding]:
-    if not ledger_exists(patient.session):
-        return [judge.judge_missing_ledger()]
-    return judge.judge_backup(ask.fetch_last_backup(patient.session))
+def _is_physical(context: Context) -> bool:
+    # What is no engine at all is a finding of its own.
+    with suppress(UsageError):
+        return uses_pgbackrest(context.settings)
+    return False
+
+
+def _look_at_archiving(patient: Patient) -> Iterator[Finding]:
+    yield from look_at_archiving(
+        patient.context, patient.session, is_needed=_is_physical(patient.context)
+    )
+
+
+def _look_at_backups(patient: Patient) -> Iterator[Finding]:
+    if _is_physical(patient.context):
+        yield from look_at_physical_backups(patient.context)
+        return
+    has_ledger = ledger_exists(patient.session)
+    if has_ledger:
+        yield from judge.judge_backup(ask.fetch_last_backup(patient.session))
+    else:
+        yield judge.judge_missing_ledger()
+    yield from judge_dump(
+        patient.server.database_size_bytes,
+        ask.fetch_last_dump(patient.session) if has_ledger else None,
+        ask.fetch_wal_rate(patient.session),
+    )
 
 
 SERVER_CHECKS: dict[str, Check] = {
@@ -350,5 +387,6 @@ SERVER_CHECKS: dict[str, Check] = {
     "replication": _look_at_replication,
     "deployments": _look_at_deployments,
     "backups": _look_at_backups,
+    "archiving": _look_at_archiving,
 }
 NEED_SERVER = ("pooler", *SERVER_CHECKS)

@@ -33,6 +33,8 @@ from dbops.operations.history import (
     get_id,
     read_history,
 )
+from dbops.operations.pgbackrest.engine import uses_pgbackrest
+from dbops.operations.pgbackrest.way_back import ensure_backup, make_way_back
 from dbops.operations.replay import open_replay
 from dbops.operations.rollback_plan import (
     Plan,
@@ -142,6 +144,7 @@ class _Rollback:
         before = fetch_live_catalog(self.context)
         migrations = [migration for migration, _ in self.plan]
         with open_run(self.context, "rollback", before) as ledger:
+            self._make_way_back(ledger)
             if self.half is not None:
                 self._take_back_half(self.half, ledger, before)
             with emit_signals(self.context, migrations, backwards=True):
@@ -149,6 +152,20 @@ class _Rollback:
                     self._take_back(migration, way, ledger)
             ledger.finish("done", after=fetch_live_catalog(self.context))
         return self.report
+
+    def _make_way_back(self, ledger: Ledger) -> None:
+        """Make a restore point where it can be had: a rollback does not wait for it."""
+        if not uses_pgbackrest(self.context.settings):
+            return
+        try:
+            label, _ = ensure_backup(self.context)
+            ledger.name_backup(label)
+            way_back = make_way_back(self.context, ledger, label)
+        except DbopsError as error:
+            note = f"no restore point was made: {error.message}"
+            self.report = replace(self.report, notes=(*self.report.notes, note))
+        else:
+            self.report = replace(self.report, restore_point=way_back)
 
     def _take_back_half(
         self, half: HalfApplied, ledger: Ledger, before: Catalog

@@ -21,6 +21,7 @@ from dbops.operations.history import (
     find_migration,
     get_id,
 )
+from dbops.operations.pgbackrest.way_back import WayBack
 from dbops.operations.unapply import Way, find_way_back
 from dbops.postgres.ledger import ADOPTED, fetch_last_application, ledger_exists
 
@@ -49,6 +50,8 @@ class RollbackReport:
     differences: tuple[Difference, ...] = ()
     notes: tuple[str, ...] = ()
     dry_run: bool = False
+    restore_point: WayBack | None = None
+    """With pgBackRest: the moment before the first change, and how to go back to it."""
 
 
 Plan = Sequence[tuple[Migration, Way]]

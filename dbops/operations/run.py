@@ -236,7 +236,7 @@ def close_cut_off_run(context: Context, history: History) -> tuple[str, ...]:
         context.progress(note)
     ledger = Ledger(connection)
     ledger.resume(last.id)
-    ledger.finish("failed", message="; ".join(notes))
+    ledger.finish("failed", message="; ".join(filter(None, (*notes, last.message))))
     return notes
 
 

@@ -20,7 +20,7 @@ from dbops.core.manifest import (
 )
 from dbops.core.target import Target
 from dbops.errors import DbopsError, Refused, ToolFailed
-from dbops.operations.backup import Verified, require_jobs
+from dbops.operations.backup import Engine, Verified, require_jobs
 from dbops.operations.backups import Action, open_storage
 from dbops.operations.context import Context
 from dbops.operations.proving import find_false_restore, find_scratch_means
@@ -66,6 +66,7 @@ class VerifyReport:
     problems: tuple[str, ...]
     notes: tuple[str, ...]
     """What could not be looked at, or written down."""
+    engine: Engine = Engine.DUMP
 
     @property
     def exit_code(self) -> int:

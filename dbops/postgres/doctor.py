@@ -14,6 +14,7 @@ import psycopg
 from psycopg import pq
 from psycopg.rows import class_row
 
+from dbops.core.doctor_engine import LastDump, WalRate
 from dbops.core.doctor_facts import (
     ChangedCollation,
     EnumColumn,
@@ -135,6 +136,18 @@ def fetch_slots(session: Connection) -> list[IdleSlot]:
 def fetch_last_backup(session: Connection) -> VerifiedBackup | None:
     """Return the newest verified backup of the ledger."""
     found = _fetch(session, "doctor_backup", VerifiedBackup)
+    return found[0] if found else None
+
+
+def fetch_last_dump(session: Connection) -> LastDump | None:
+    """Return the newest dump of the ledger."""
+    found = _fetch(session, "doctor_last_dump", LastDump)
+    return found[0] if found else None
+
+
+def fetch_wal_rate(session: Connection) -> WalRate | None:
+    """Return how much log the server has written; None where it does not know."""
+    found = _fetch(session, "doctor_wal_rate", WalRate)
     return found[0] if found else None
 
 

@@ -184,6 +184,7 @@ class Ledger:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.deployment_id = uuid4()
+        self._remark = ""
 
     def start(self, kind: str, *, before: Catalog) -> None:
         """Write down that it begins, on this schema."""
@@ -206,6 +207,11 @@ class Ledger:
     def name_backup(self, backup_id: str) -> None:
         """Write down which backup was taken for it."""
         self._execute("ledger_name_backup", id=self.deployment_id, backup_id=backup_id)
+
+    def remark(self, text: str) -> None:
+        """Write down what is to be known of it however it ends."""
+        self._remark = text
+        self._execute("ledger_remark", id=self.deployment_id, message=text)
 
     def record_backup(self, **fields: Any) -> None:
         """Write down a backup that was published; the fields of `BackupRecord`."""
@@ -274,7 +280,7 @@ class Ledger:
             id=self.deployment_id,
             state=state,
             fingerprint_after=after.fingerprint if after else "",
-            message=message,
+            message="; ".join(filter(None, (message, self._remark))),
         )
 
     def _save(self, catalog: Catalog) -> None:

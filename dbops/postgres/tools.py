@@ -10,9 +10,11 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 from psycopg import pq
 
@@ -165,10 +167,32 @@ def run_tool(
         if on_line:
             on_line(line)
 
+    code = run_to_end(
+        program,
+        arguments,
+        target=target,
+        on_line=keep,
+        on_output=on_output,
+        start=start,
+    )
+    if code:
+        raise _build_failure(program.name, code, scrub(_pick_words(tail), target))
+
+
+def run_to_end(
+    program: Path,
+    arguments: Sequence[str],
+    *,
+    target: Target | None = None,
+    on_line: Callable[[str], None],
+    on_output: Callable[[bytes], None] | None = None,
+    start: Starter = subprocess.Popen,
+) -> int:
+    """Run a program as `run_tool` does, and return its exit code."""
     process = _start(program, arguments, target, start)
     try:
-        _drain(process, _split_lines(keep), on_output or (lambda _chunk: None))
-        code = process.wait()
+        _drain(process, _split_lines(on_line), on_output or (lambda _chunk: None))
+        return process.wait()
     except BaseException:
         _end(process)
         raise
@@ -176,8 +200,27 @@ def run_tool(
         for pipe in (process.stdin, process.stdout, process.stderr):
             if pipe:
                 pipe.close()
-    if code:
-        raise _build_failure(program.name, code, scrub(_pick_words(tail), target))
+
+
+@contextmanager
+def run_beside(
+    program: Path, arguments: Sequence[str], *, log: Path
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program for the length of the block, and end it then; `log` has its words.
+
+    It ends with this process, whatever ends that.
+    """
+    with log.open("ab") as to_log:
+
+        def start(command: Sequence[str], **given: Any) -> subprocess.Popen[bytes]:
+            pipes = {"stdout": to_log, "stderr": to_log, "cwd": "/"}
+            return subprocess.Popen(command, **(given | pipes))
+
+        process = _start(program, arguments, None, start)
+    try:
+        yield process
+    finally:
+        _end(process)
 
 
 def scrub(text: str, target: Target | None) -> str:
@@ -244,7 +287,10 @@ def _build_missing(found: Iterable[ClientTools], least_major: int) -> ToolFailed
 
 def _build_environment(target: Target | None) -> dict[str, str]:
     inherited = {
-        key: value for key, value in os.environ.items() if not key.startswith("PG")
+        key: value
+        for key, value in os.environ.items()
+        # pgBackRest's own, such as the keys of an object store, are not libpq's.
+        if not key.startswith("PG") or key.startswith("PGBACKREST_")
     }
     # The messages are read, so they have to be in one language.
     fixed = {"LC_ALL": "C", "PGAPPNAME": "dbops:tool"}

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 
 from dbops.core.exclusions import LeftOut
 from dbops.core.words import count_of, format_size
-from dbops.operations.backup import BackupReport, Verified
+from dbops.operations.backup import BackupReport, Engine, Verified
 from dbops.render.text import (
     build_facts,
     build_verdict,
@@ -25,8 +25,22 @@ PROOFS = {
 }
 
 
+SERVER_PROOFS = {
+    **PROOFS,
+    Verified.CHECKSUM: "every file of the repository read back, its WAL complete",
+    Verified.RESTORED: "restored into a server of its own, all rows read",
+}
+
+
+def describe_proof(verified: Verified, engine: Engine) -> str:
+    """Return how far a backup of this engine is proven, in words."""
+    return (SERVER_PROOFS if engine is Engine.PGBACKREST else PROOFS)[verified]
+
+
 def render_backup(report: BackupReport) -> RenderableType:
     """Return what was backed up, where it is, and how far it is proven."""
+    if report.engine is Engine.PGBACKREST:
+        return _render_physical(report)
     rows = sum(table.rows for table in report.tables)
     size = format_size(report.database_size_bytes)
     if not report.dry_run:
@@ -64,6 +78,32 @@ def describe_left_out(left_out: Sequence[LeftOut]) -> str:
     return shown + (f" and {more} more" if more > 0 else "")
 
 
+def _render_physical(report: BackupReport) -> RenderableType:
+    size = format_size(report.database_size_bytes)
+    if report.dry_run:
+        size = f"the database has {size}; all others of the server come with it"
+    else:
+        size = f"{format_size(report.size_bytes)} of a server of {size}"
+    return Group(
+        build_facts(
+            [
+                ("Backup", report.backup_id),
+                ("Location", report.location),
+                ("Taken at", f"{report.taken_at:%Y-%m-%d %H:%M:%S} UTC"),
+                (
+                    "Contents",
+                    f"the whole server ({report.kind}); here "
+                    + count_of(len(report.migrations), "applied migration"),
+                ),
+                ("Size", size),
+                ("Verified", describe_proof(report.verified, report.engine)),
+                ("Tools", report.tools),
+            ]
+        ),
+        _build_verdict(report),
+    )
+
+
 def _build_verdict(report: BackupReport) -> RenderableType:
     duration = format_duration(report.duration_s)
     if report.dry_run:
@@ -77,5 +117,7 @@ def _build_verdict(report: BackupReport) -> RenderableType:
     return build_verdict(
         f"{kind} {report.backup_id} taken in {duration}.",
         good=True,
-        hint=f"manage.py dbops_restore {report.backup_id} {option}",
+        hint=f"manage.py dbops_backups verify {report.backup_id} --level restored"
+        if report.engine is Engine.PGBACKREST
+        else f"manage.py dbops_restore {report.backup_id} {option}",
     )

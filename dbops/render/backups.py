@@ -10,7 +10,7 @@ from rich.text import Text
 
 from dbops.core.duration import format_age
 from dbops.core.words import count_of, format_size
-from dbops.operations.backup import Verified
+from dbops.operations.backup import Engine, Verified
 from dbops.operations.backups import (
     BackupRow,
     ListReport,
@@ -21,7 +21,7 @@ from dbops.operations.check_backups import BackupCheckReport
 from dbops.operations.project_migrations import MigrationState
 from dbops.operations.prune import PruneReport
 from dbops.operations.verify_backup import VerifyReport
-from dbops.render.backup import PROOFS, describe_left_out
+from dbops.render.backup import PROOFS, describe_left_out, describe_proof
 from dbops.render.text import (
     build_facts,
     build_table,
@@ -100,6 +100,8 @@ def render_list(report: ListReport) -> RenderableType:
 
 def render_show(report: ShowReport) -> RenderableType:
     """Return facts, verifications, migrations and tables."""
+    if report.engine is Engine.PGBACKREST:
+        return _render_physical(report)
     rows = sum(each.rows for each in report.tables)
     facts = build_facts(
         [
@@ -119,13 +121,7 @@ def render_show(report: ShowReport) -> RenderableType:
             ("Fingerprint", report.fingerprint),
         ]
     )
-    looks = [
-        Text(
-            f"{_format_moment(each.at)}  {each.level}: "
-            + ("; ".join(each.problems) or "nothing wrong")
-        )
-        for each in report.verifications
-    ]
+    looks = _list_looks(report)
     migrations = [Text(f"  {each}") for each in report.migrations]
     tables = build_table(
         ("Table", "Rows", "Size"),
@@ -156,6 +152,45 @@ def render_show(report: ShowReport) -> RenderableType:
     )
 
 
+def _render_physical(report: ShowReport) -> RenderableType:
+    facts = build_facts(
+        [
+            ("Backup", f"{report.backup_id}, {report.kind}"),
+            ("Location", report.location),
+            ("Needs", "\n".join(report.needs)),
+            ("Taken at", f"{_format_moment(report.taken_at)}, {_ago(report.age_s)}"),
+            ("Took", format_duration(report.duration_s)),
+            (
+                "Size",
+                " of a server of ".join(
+                    map(format_size, (report.size_bytes, report.database_size_bytes))
+                ),
+            ),
+            ("Encrypted", "yes" if report.encrypted else "no"),
+            ("Verified", describe_proof(report.verified, report.engine)),
+            ("Server", f"PostgreSQL {report.server_version}"),
+            ("Fingerprint", report.fingerprint),
+        ]
+    )
+    points = [
+        Text(f"  {each.name}, {_format_moment(each.made_at)}, {each.lsn}")
+        for each in report.restore_points
+    ]
+    last = report.restore_points[-1].name if points else report.backup_id
+    return Group(
+        facts,
+        Text("Verifications", style="bold"),
+        *_list_looks(report),
+        *([Text("Restore points", style="bold"), *points] if points else []),
+        build_verdict(
+            f"{report.database_name} in it: "
+            f"{count_of(len(report.migrations), 'applied migration')}.",
+            good=report.verified is not Verified.DAMAGED,
+            hint=f"manage.py dbops_restore {last} says how to go back to it",
+        ),
+    )
+
+
 def render_verify(report: VerifyReport) -> RenderableType:
     """Return what was looked at, each problem, and what the backup counts as."""
     facts = build_facts(
@@ -166,13 +201,15 @@ def render_verify(report: VerifyReport) -> RenderableType:
                 "Looked at",
                 ", ".join(
                     (
-                        count_of(report.files, "file"),
+                        count_of(report.files, "file")
+                        if report.engine is Engine.DUMP
+                        else "the whole repository",
                         format_size(report.size_bytes),
                         f"to level {report.level}",
                     )
                 ),
             ),
-            ("Verified", PROOFS[report.verified]),
+            ("Verified", describe_proof(report.verified, report.engine)),
         ]
     )
     duration = format_duration(report.duration_s)
@@ -250,7 +287,12 @@ def render_check(report: BackupCheckReport) -> RenderableType:
             ("Location", report.place),
             ("Age", "" if report.age_s is None else format_age(report.age_s)),
             ("Size", _format_size(report.size_bytes)),
-            ("Verified", PROOFS[report.verified] if report.backup_id else ""),
+            (
+                "Verified",
+                describe_proof(report.verified, report.engine)
+                if report.backup_id
+                else "",
+            ),
         ]
     )
     if not report.failures:
@@ -262,6 +304,16 @@ def render_check(report: BackupCheckReport) -> RenderableType:
             hint="manage.py dbops_backup",
         )
     return Group(facts, *(Text(f"- {each}") for each in report.failures), verdict)
+
+
+def _list_looks(report: ShowReport) -> list[Text]:
+    return [
+        Text(
+            f"{_format_moment(each.at)}  {each.level}: "
+            + ("; ".join(each.problems) or "nothing wrong")
+        )
+        for each in report.verifications
+    ]
 
 
 def _build_list(

@@ -7,6 +7,7 @@ from rich.text import Text
 
 from dbops.core.words import count_of
 from dbops.operations.deploy_report import DeployReport, DeployState
+from dbops.operations.pgbackrest.way_back import WayBack
 from dbops.render.text import (
     build_facts,
     build_table,
@@ -36,6 +37,7 @@ def render_deploy(report: DeployReport) -> RenderableType:
         build_facts(
             [
                 ("Backup", report.backup_id or ""),
+                *list_way_back(report.restore_point),
                 ("Pending", "\n".join(map(str, report.pending))),
                 ("Noted", "\n".join(report.notes)),
             ]
@@ -44,6 +46,16 @@ def render_deploy(report: DeployReport) -> RenderableType:
     parts += [Text(str(each)) for each in report.differences]
     parts.append(_build_verdict(report))
     return Group(*parts)
+
+
+def list_way_back(way_back: WayBack | None) -> list[tuple[str, str]]:
+    """Return the facts of a restore point: its name, and the way to it."""
+    if way_back is None:
+        return []
+    return [
+        ("Restore point", f"{way_back.name} at {way_back.lsn}"),
+        ("To go back", f"stop the server, run this, and start it: {way_back.command}"),
+    ]
 
 
 def _build_verdict(report: DeployReport) -> RenderableType:

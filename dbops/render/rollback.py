@@ -7,6 +7,7 @@ from rich.text import Text
 
 from dbops.core.words import count_of
 from dbops.operations.rollback_plan import RollbackReport, RollbackStep
+from dbops.render.deploy import list_way_back
 from dbops.render.text import build_facts, build_verdict
 
 
@@ -20,6 +21,7 @@ def render_rollback(report: RollbackReport) -> RenderableType:
         build_facts(
             [
                 ("Taken back", "\n".join(map(str, report.unapplied))),
+                *list_way_back(report.restore_point),
                 ("Noted", "\n".join(report.notes)),
             ]
         )

@@ -64,7 +64,9 @@ def test_each_finding_is_documented_and_made_on_a_server() -> None:
     known = find_ids("dbops/core/doctor*.py", "dbops/operations/doctor.py")
 
     assert known == find_ids("docs/how-to/find-trouble-early.md")
-    assert known == find_ids("tests/operations/test_doctor*.py")
+    assert known == find_ids(
+        "tests/operations/test_doctor*.py", "tests/operations/test_pgbackrest.py"
+    )
 
 
 # What needs no server
@@ -92,6 +94,7 @@ def test_tells_why_it_cannot_connect_and_looks_on(
         "client tools",
         "DATABASE_URL",
         "disk space",
+        "backup engine",
     )
     assert "indexes" in report.not_checked
     assert "s3cret-word" not in repr(report)

@@ -10,11 +10,14 @@ from rich.console import RenderableType
 from dbops.core.exclusions import Exclusions
 from dbops.core.manifest import LEVELS
 from dbops.core.single_tables import split_table_names
+from dbops.errors import UsageError
 from dbops.management.base import DbopsCommand, add_archive_options
 from dbops.operations.back_up import back_up
 from dbops.operations.backup import BackupReport, Verified
 from dbops.operations.context import Context
 from dbops.operations.notify import tell_failure, tell_outcome
+from dbops.operations.pgbackrest.engine import uses_pgbackrest
+from dbops.operations.pgbackrest.take import Kind, back_up_physically
 from dbops.render.backup import render_backup
 
 EXCLUSIONS = {
@@ -52,6 +55,12 @@ class Command(DbopsCommand):
                 help=f"leave out {what}; may be given several times",
             )
         parser.add_argument(
+            "--type",
+            choices=[str(each) for each in Kind],
+            help="with pgBackRest: how much of the server (default: incr, and full "
+            "where there is none)",
+        )
+        parser.add_argument(
             "--dry-run",
             action="store_true",
             help="lock, count and check everything, but write nothing",
@@ -67,17 +76,38 @@ class Command(DbopsCommand):
         return report
 
     def _take(self, context: Context, options: dict[str, Any]) -> BackupReport:
+        level = Verified(options["level"]) if options["level"] else None
+        kind = Kind(options["type"]) if options["type"] else None
+        exclusions = Exclusions(
+            schemas=_split(options["exclude_schema"]),
+            tables=_split(options["exclude_table"]),
+            rows=_split(options["exclude_table_data"]),
+        )
+        if uses_pgbackrest(context.settings, options["storage"]):
+            if exclusions:
+                raise UsageError(
+                    "pgBackRest takes the whole server: nothing can be left out",
+                    hint="take a dump with --storage DIR",
+                )
+            return back_up_physically(
+                context,
+                kind=kind,
+                level=level,
+                lock_wait_timeout_s=options["lock_wait_timeout"],
+                dry_run=options["dry_run"],
+            )
+        if kind:
+            raise UsageError(
+                "--type is pgBackRest's: a dump is always full",
+                hint='DBOPS["BACKUP_ENGINE"] = "pgbackrest", without --storage',
+            )
         return back_up(
             context,
             storage=options["storage"],
-            level=Verified(options["level"]) if options["level"] else None,
+            level=level,
             lock_wait_timeout_s=options["lock_wait_timeout"],
             jobs=options["jobs"],
-            exclusions=Exclusions(
-                schemas=_split(options["exclude_schema"]),
-                tables=_split(options["exclude_table"]),
-                rows=_split(options["exclude_table_data"]),
-            ),
+            exclusions=exclusions,
             dry_run=options["dry_run"],
         )
 

@@ -10,6 +10,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 from rich.console import RenderableType
 
+from dbops.conf import read_settings
 from dbops.core.duration import parse_duration
 from dbops.core.retention import Rules
 from dbops.errors import UsageError
@@ -30,6 +31,14 @@ from dbops.operations.check_backups import (
 )
 from dbops.operations.context import Context
 from dbops.operations.notify import tell_failure, tell_outcome
+from dbops.operations.pgbackrest.backups import (
+    check_physical_backups,
+    list_physical_backups,
+    refuse_to_prune,
+    show_physical_backup,
+    verify_physical_backup,
+)
+from dbops.operations.pgbackrest.engine import uses_pgbackrest
 from dbops.operations.prune import prune_backups, require_rules
 from dbops.operations.verify_backup import CHOICES, verify_backup
 from dbops.render.backups import render_backups
@@ -83,7 +92,12 @@ class Command(DbopsCommand):
             "grants needs, for psql on another server",
         )
         verify = add(Action.VERIFY, takes_backup=True)
-        _add_level(verify, "--level", "how far to look (default: contents)")
+        _add_level(
+            verify,
+            "--level",
+            "how far to look (default: contents; pgBackRest: checksum)",
+            default=None,
+        )
         verify.add_argument(
             "--jobs",
             type=int,
@@ -112,7 +126,12 @@ class Command(DbopsCommand):
             metavar="AGE",
             help="like 90m, 26h or 7d (default: 26h)",
         )
-        _add_level(check, "--min-level", "how far it is proven (default: contents)")
+        _add_level(
+            check,
+            "--min-level",
+            "how far it is proven (default: contents; pgBackRest: checksum)",
+            default=str(Verified.CONTENTS),
+        )
         check.add_argument(
             "--prometheus",
             type=Path,
@@ -129,40 +148,18 @@ class Command(DbopsCommand):
         # Of all that is done here only removing is for good.
         self.destructive = options["action"] is Action.PRUNE
         if self.destructive:
+            if uses_pgbackrest(settings := read_settings(), options["storage"]):
+                raise refuse_to_prune(settings)
             require_rules(_read_rules(options))
         return super()._run(options)
 
     def operate(self, context: Context, options: dict[str, Any]) -> object:
         """Do what the subcommand says."""
-        storage = options["storage"]
-        match options["action"]:
-            case Action.SHOW if options["roles"]:
-                return show_roles(context, options["backup"], storage=storage)
-            case Action.SHOW:
-                order = TableOrder(options["sort"])
-                return show_backup(
-                    context, options["backup"], storage=storage, order=order
-                )
-            case Action.VERIFY:
-                return verify_backup(
-                    context,
-                    options["backup"],
-                    storage=storage,
-                    level=Verified(options["level"]),
-                    jobs=options["jobs"],
-                )
-            case Action.PRUNE:
-                return prune_backups(
-                    context,
-                    _read_rules(options),
-                    storage=storage,
-                    without_ledger=options["without_ledger"],
-                    dry_run=options["dry_run"],
-                )
-            case Action.CHECK:
-                return self._check(context, options)
-            case _:
-                return list_backups(context, storage=storage)
+        if options["action"] is Action.CHECK:
+            return self._check(context, options)
+        if uses_pgbackrest(context.settings, options["storage"]):
+            return _operate_physically(context, options)
+        return _operate(context, options)
 
     def _check(self, context: Context, options: dict[str, Any]) -> BackupCheckReport:
         max_age_s = parse_duration(options["max_age"])
@@ -172,12 +169,18 @@ class Command(DbopsCommand):
                 hint="--max-age 26h, 90m or 7d",
             )
         with tell_failure(context, CHECK, warn=self.stderr.write):
-            report = check_backups(
-                context,
-                max_age_s=max_age_s,
-                min_level=Verified(options["min_level"]),
-                storage=options["storage"],
-            )
+            min_level = Verified(options["min_level"])
+            if uses_pgbackrest(context.settings, options["storage"]):
+                report = check_physical_backups(
+                    context, max_age_s=max_age_s, min_level=min_level
+                )
+            else:
+                report = check_backups(
+                    context,
+                    max_age_s=max_age_s,
+                    min_level=min_level,
+                    storage=options["storage"],
+                )
         problem = "\n".join(report.failures) or None
         tell_outcome(context, CHECK, problem, warn=self.stderr.write)
         if options["prometheus"]:
@@ -193,11 +196,13 @@ def _read_rules(options: dict[str, Any]) -> Rules:
     return Rules(**{name: options[f"keep_{name}"] for name in RULES})
 
 
-def _add_level(parser: CommandParser, option: str, help_text: str) -> None:
+def _add_level(
+    parser: CommandParser, option: str, help_text: str, *, default: str | None
+) -> None:
     parser.add_argument(
         option,
         choices=[str(each) for each in CHOICES],
-        default=str(Verified.CONTENTS),
+        default=default,
         help=help_text,
     )
 
@@ -235,3 +240,47 @@ def _add_subcommand(
             *flags, default=argparse.SUPPRESS, help=argparse.SUPPRESS, **settings
         )
     return added
+
+
+def _operate(context: Context, options: dict[str, Any]) -> object:
+    storage = options["storage"]
+    match options["action"]:
+        case Action.SHOW if options["roles"]:
+            return show_roles(context, options["backup"], storage=storage)
+        case Action.SHOW:
+            order = TableOrder(options["sort"])
+            return show_backup(context, options["backup"], storage=storage, order=order)
+        case Action.VERIFY:
+            return verify_backup(
+                context,
+                options["backup"],
+                storage=storage,
+                level=Verified(options["level"] or Verified.CONTENTS),
+                jobs=options["jobs"],
+            )
+        case Action.PRUNE:
+            return prune_backups(
+                context,
+                _read_rules(options),
+                storage=storage,
+                without_ledger=options["without_ledger"],
+                dry_run=options["dry_run"],
+            )
+        case _:
+            return list_backups(context, storage=storage)
+
+
+def _operate_physically(context: Context, options: dict[str, Any]) -> object:
+    match options["action"]:
+        case Action.SHOW if options["roles"]:
+            raise UsageError(
+                "a backup of pgBackRest's has all roles of the server in it",
+                hint="manage.py dbops_backups show ID",
+            )
+        case Action.SHOW:
+            return show_physical_backup(context, options["backup"])
+        case Action.VERIFY:
+            level = Verified(options["level"]) if options["level"] else None
+            return verify_physical_backup(context, options["backup"], level=level)
+        case _:
+            return list_physical_backups(context)

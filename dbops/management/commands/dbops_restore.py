@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 from rich.console import RenderableType
 
+from dbops.conf import read_settings
 from dbops.errors import UsageError
 from dbops.management.base import (
     DbopsCommand,
@@ -16,7 +17,9 @@ from dbops.management.base import (
 )
 from dbops.operations.bring_back import BringBackOptions, bring_back
 from dbops.operations.choosing import read_moment
-from dbops.operations.context import Context
+from dbops.operations.context import Context, build_context
+from dbops.operations.pgbackrest.engine import uses_pgbackrest
+from dbops.operations.pgbackrest.runbook import refuse_to_restore
 from dbops.operations.replace import ReplaceOptions, replace_database
 from dbops.operations.restore import RestoreReport, restore_backup
 from dbops.operations.sealing import build_seal
@@ -96,6 +99,17 @@ class Command(DbopsCommand):
             action="store_true",
             help="verify the backup and the way, but create nothing",
         )
+
+    def _run(self, options: dict[str, Any]) -> object:
+        # Before anybody is asked for the database's name.
+        if uses_pgbackrest(read_settings(), options["storage"]):
+            context = build_context(options["database"])
+            refuse_to_restore(
+                context,
+                _read_reference(options),
+                single=bool(options["into"] or options["tables"] is not None),
+            )
+        return super()._run(options)
 
     def operate(self, context: Context, options: dict[str, Any]) -> RestoreReport:
         """Restore the backup, in one of the three ways."""

@@ -1,0 +1,1 @@
+"""Backups of a whole server by pgBackRest, in the terms of dbops."""
