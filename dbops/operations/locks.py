@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from dbops.core.locks.graph import Graph
 from dbops.core.locks.migrations import find_migrations
@@ -70,6 +71,7 @@ class Event:
 class LocksReport:
     """The waiting at one moment, the worst first."""
 
+    taken_at: datetime
     place: str
     server: str
     standby: bool
@@ -191,6 +193,7 @@ def build_report(
     if options.pid is not None:
         migrations = tuple(each for each in migrations if each.pid == options.pid)
     return LocksReport(
+        taken_at=datetime.fromtimestamp(scene.snapshot.taken_us / 1e6, UTC),
         place=place,
         server=f"PostgreSQL {viewer.server_version}",
         standby=viewer.in_recovery,
@@ -260,8 +263,3 @@ def _explain_calm(
     row = scene.sessions.get(options.pid)
     state = f"; it is {row.state}" if row is not None and row.state else ""
     return (f"session {options.pid} waits for no lock, and nobody waits for it{state}",)
-
-
-def merge_history(report: LocksReport, history: Iterable[Event]) -> LocksReport:
-    """Return the report with what came and went before it."""
-    return replace(report, history=tuple(history))

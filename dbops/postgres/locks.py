@@ -104,7 +104,7 @@ def fetch_snapshot(
     if any(not each.granted and each.tag.locktype == "virtualxid" for each in locks):
         builds = _fetch(session, "lock_index_builds", IndexBuild)
     return Snapshot(
-        taken_us=rows[0].now_us if rows else 0,
+        taken_us=rows[0].now_us,
         database=viewer.database,
         database_oid=viewer.database_oid,
         own_pid=viewer.pid,

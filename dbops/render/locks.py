@@ -48,7 +48,7 @@ WORDS = {
 }
 
 
-def render_locks(report: LocksReport) -> RenderableType:
+def render_locks(report: LocksReport, *, verdict: bool = True) -> RenderableType:
     """Return the roots with their queues, what else waits, and the verdict."""
     server = f"{report.server}, a standby" if report.standby else report.server
     parts: list[RenderableType] = [
@@ -74,7 +74,20 @@ def render_locks(report: LocksReport) -> RenderableType:
     if report.history:
         lines = [f"{each.at_s:7.0f} s  {each.text}" for each in report.history]
         parts += ["", Text("\n".join(lines), style="dim")]
-    return Group(*parts, "", _build_verdict(report))
+    if verdict:
+        parts += ["", _build_verdict(report)]
+    return Group(*parts)
+
+
+def render_watch(report: LocksReport) -> RenderableType:
+    """Return the report with its answer first: a screen shows what fits on it."""
+    rule = Text(f"{report.taken_at:%H:%M:%S} UTC  ", style="dim")
+    return Group(rule, _build_verdict(report), render_locks(report, verdict=False), "")
+
+
+def render_acts(report: LocksReport) -> list[str]:
+    """Return what a person is asked to agree to."""
+    return [*map(_tell_act, report.acts), *report.notes]
 
 
 def _build_root(root: Root) -> Iterator[RenderableType]:

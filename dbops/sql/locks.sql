@@ -3,7 +3,8 @@
 -- prepared transactions; the leaders of parallel workers; and sessions that wait for
 -- something else than a lock. Needs no lock of its own but those on the catalogs of
 -- databases and roles, and reads pg_locks once, so that it is one moment.
--- Parameter: asked (pid of a session to return in any case, or null).
+-- Parameter: asked (pid of a session to return in any case, or null); the session that
+-- asks is always there, so there is a row.
 -- Columns: now_us; of the lock, null for a session without one: locktype, database,
 -- relation, page, tuple, virtualxid, transactionid, classid, objid, objsubid,
 -- virtualtransaction, lock_pid (null: a prepared transaction), mode, granted,
@@ -77,5 +78,5 @@ SELECT (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint AS n
     OR (a.state = 'active'
         AND a.wait_event_type NOT IN ('Lock', 'Activity')
         AND a.backend_type = 'client backend')
-    OR a.pid = %(asked)s::int
+    OR a.pid IN (%(asked)s::int, pg_catalog.pg_backend_pid())
     OR (a.backend_type = 'startup' AND a.wait_event_type NOT IN ('Lock', 'Activity'))
