@@ -285,11 +285,7 @@ class _Resolution:
                 self._write_history(forward=self.options.action is Action.FINISH)
                 self._verify()
 
-        retry_on_lock_timeout(
-            attempt,
-            budget_s=self.context.settings.lock_budget_s,
-            progress=self.context.progress,
-        )
+        retry_on_lock_timeout(attempt, self.context)
 
     def _change_one_by_one(
         self, verdict: Verdict, ledger: Ledger, log: StatementLog

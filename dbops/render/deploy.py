@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from dbops.core.locks.standing import Blocked, describe_blocked
 from dbops.core.words import count_of
 from dbops.operations.deploy_report import DeployReport, DeployState
 from dbops.render.text import (
@@ -37,6 +38,7 @@ def render_deploy(report: DeployReport) -> RenderableType:
             [
                 ("Backup", report.backup_id or ""),
                 ("Pending", "\n".join(map(str, report.pending))),
+                ("Blocked", "\n".join(_list_blocked(report))),
                 ("Noted", "\n".join(report.notes)),
             ]
         )
@@ -44,6 +46,18 @@ def render_deploy(report: DeployReport) -> RenderableType:
     parts += [Text(str(each)) for each in report.differences]
     parts.append(_build_verdict(report))
     return Group(*parts)
+
+
+def _list_blocked(report: DeployReport) -> list[str]:
+    """Say which steps have kept others waiting."""
+    return [
+        f"{describe_blocked(blocked)}, by {step.name}"
+        for step in report.steps
+        if step.blocked_sessions
+        for blocked in [
+            Blocked(sessions=step.blocked_sessions, longest_s=step.blocked_s)
+        ]
+    ]
 
 
 def _build_verdict(report: DeployReport) -> RenderableType:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from dbops.core.duration import format_age
 from dbops.core.locks.kinds import BlockerKind
+from dbops.core.locks.migrations import describe_place
 from dbops.core.locks.report import (
     MigrationWait,
     OtherWait,
@@ -214,15 +215,9 @@ def _tell_migration(each: MigrationWait) -> str:
         " behind it"
     )
     return (
-        f"{_tell_place(each.place)} in the queue for {each.object}{who}; {behind}; "
+        f"{describe_place(each.place)} in the queue for {each.object}{who}; {behind}; "
         f"in the way: {', '.join(each.in_the_way) or 'nobody any more'}"
     )
-
-
-def _tell_place(place: int) -> str:
-    teens = place // 10 % 10 == 1
-    ending = "th" if teens else {1: "st", 2: "nd", 3: "rd"}.get(place % 10, "th")
-    return f"{place:,}{ending}"
 
 
 def _tell_other(each: OtherWait) -> str:

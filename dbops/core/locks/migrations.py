@@ -9,6 +9,17 @@ from dbops.core.locks.rows import Key, SessionRow
 from dbops.core.locks.scene import Scene, describe_wait, find_place
 
 
+def describe_place(place: int) -> str:
+    """Return a place in a queue in words.
+
+    >>> [describe_place(each) for each in (1, 2, 11, 23, 112)]
+    ['1st', '2nd', '11th', '23rd', '112th']
+    """
+    teens = place // 10 % 10 == 1
+    ending = "th" if teens else {1: "st", 2: "nd", 3: "rd"}.get(place % 10, "th")
+    return f"{place:,}{ending}"
+
+
 def find_migrations(scene: Scene) -> tuple[MigrationWait, ...]:
     """Return the migrations that wait, with their places and who waits behind them."""
     found = []
