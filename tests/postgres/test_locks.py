@@ -9,13 +9,12 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from dbops.core.lock_modes import CONFLICTS, LockMode
+from dbops.core.lock_modes import LockMode
 from dbops.core.locks.rows import Key
 from dbops.core.locks.scene import Scene
 from dbops.core.target import Target
 from dbops.operations.locks import name_blockers
 from dbops.postgres.locks import fetch_blockers
-from dbops.postgres.session import Connection
 from tests.crowd import Crowd, open_crowd
 from tests.databases import connect, require_superuser, temporary_database
 
@@ -36,11 +35,14 @@ def database(django_db_blocker: object) -> Iterator[Target]:
         yield target
 
 
-def assert_same_as_server(scene: Scene, session: Connection) -> None:
-    """Each waiter's blockers are what pg_blocking_pids says of it."""
+def assert_same_as_server(scene: Scene, crowd: Crowd) -> None:
+    """Each waiter's blockers are what pg_blocking_pids says of it.
+
+    Other tests may have sessions on the server, which do not stand still.
+    """
     for key in scene.graph.waits:
-        if isinstance(key, int):
-            said = fetch_blockers(session, key)
+        if key in crowd.pids and isinstance(key, int):
+            said = fetch_blockers(crowd.observer, key)
             assert name_blockers(scene.graph, key) == said, f"of {key}"
 
 
@@ -53,9 +55,9 @@ def find_hard_circle(scene: Scene) -> set[Key]:
         for key, waits in scene.graph.waits.items()
     }
     found = set()
-    for start in hard:
+    for start, holders in hard.items():
         reached: set[Key] = set()
-        todo = list(hard[start])
+        todo = list(holders)
         while todo:
             each = todo.pop()
             if each not in reached:
@@ -132,6 +134,51 @@ class Workload:
             self.crowd.observer.execute(f"ROLLBACK PREPARED '{gid}'".encode())
 
 
+def test_a_deadlock_is_shown_and_postgresql_calls_it_one(database: Target) -> None:
+    soon = "-c deadlock_timeout=2s"
+    with open_crowd(database, options=soon) as crowd:
+        first, second, bystander = crowd.add(3)
+        for number in (first, second):
+            crowd.execute(number, "BEGIN", f"LOCK TABLE t{number}")
+        crowd.wait(first, f"SELECT * FROM t{second}")
+        assert not find_hard_circle(crowd.fetch_scene()) & set(crowd.pids)
+        crowd.wait(second, f"SELECT * FROM t{first}")
+        crowd.wait(bystander, f"SELECT * FROM t{first}")
+
+        scene = crowd.fetch_scene()
+
+        pair = {crowd.pids[first], crowd.pids[second]}
+        assert pair in [set(each) for each in scene.graph.deadlocks]
+        assert len(pair & set(scene.graph.roots)) == 1
+        assert crowd.pids[bystander] not in scene.graph.roots
+        assert_consistent(scene)
+        tasks = crowd.tasks[first], crowd.tasks[second]
+        crowd.wait_until(lambda: any(each.done() for each in tasks), "the victim")
+        (victim,) = (each for each in tasks if each.done() and each.exception())
+        assert isinstance(victim.exception(), psycopg.errors.DeadlockDetected)
+
+
+def test_who_holds_a_lock_already_jumps_the_queue(database: Target) -> None:
+    with open_crowd(database) as crowd:
+        holder, other, migration = crowd.add(3)
+        crowd.execute(holder, "BEGIN", "LOCK TABLE t0 IN ROW EXCLUSIVE MODE")
+        crowd.execute(other, "BEGIN", "LOCK TABLE t0 IN ROW EXCLUSIVE MODE")
+        crowd.execute(migration, "BEGIN")
+        crowd.wait(migration, "LOCK TABLE t0 IN ACCESS EXCLUSIVE MODE")
+        # It comes later, and in front of the migration, which has to wait for it.
+        crowd.wait(holder, "LOCK TABLE t0 IN SHARE MODE")
+
+        scene = crowd.fetch_scene()
+
+        (wait,) = scene.graph.waits[crowd.pids[migration]]
+        queue = wait.queue
+        pids = [each.session for each in queue.waiters]
+        assert pids == [crowd.pids[holder], crowd.pids[migration]]
+        assert not set(crowd.pids) & find_hard_circle(scene)
+        assert set(scene.graph.roots) & set(crowd.pids) == {crowd.pids[other]}
+        assert_same_as_server(scene, crowd)
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_graph_is_what_the_server_says(database: Target, seed: int) -> None:
     with open_crowd(database) as crowd:
@@ -141,8 +188,8 @@ def test_graph_is_what_the_server_says(database: Target, seed: int) -> None:
                 workload.play(number)
                 if number % 10 == 9:
                     scene = crowd.fetch_scene()
-                    assert_same_as_server(scene, crowd.observer)
+                    assert_same_as_server(scene, crowd)
                     assert_consistent(scene)
-            assert len(crowd.fetch_scene().graph.waits) > SESSIONS // 3
+            assert crowd.count_waiting() > SESSIONS // 3
         finally:
             workload.clean_up()
