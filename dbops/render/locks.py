@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from dbops.core.duration import format_age
@@ -37,7 +38,7 @@ WORDS = {
     BlockerKind.WALSENDER: "a walsender",
     BlockerKind.AUTOVACUUM: "autovacuum",
     BlockerKind.WRAPAROUND_VACUUM: "autovacuum to prevent wraparound",
-    BlockerKind.PREPARED: "a prepared transaction",
+    BlockerKind.PREPARED: "",
     BlockerKind.IDLE_IN_TRANSACTION: "idle in transaction",
     BlockerKind.IDLE: "idle, with a lock of its session",
     BlockerKind.ACTIVE: "active",
@@ -93,12 +94,16 @@ def render_acts(report: LocksReport) -> list[str]:
 
 def _build_root(root: Root) -> Iterator[RenderableType]:
     """Yield a blocker: who it is, what it holds, what to do, and who waits."""
-    yield Text.assemble((_name(root), "bold red"), f"  {_tell_state(root)}")
+    head = Table.grid()
+    head.add_column(overflow="fold")
+    head.add_row(Text.assemble((_name(root), "bold red"), f"  {_tell_state(root)}"))
+    yield head
     facts = build_facts(
         [
             ("Who", _tell_person(root)),
             ("Holds", _join(root.holds)),
             ("Query", shorten(root.query, LONGEST_LINE)),
+            ("Noted", _join(_find_notes(root))),
             ("Blocks", _tell_blocks(root)),
             ("Advice", root.advice),
             ("Lost", root.lost if root.command else ""),
@@ -110,12 +115,20 @@ def _build_root(root: Root) -> Iterator[RenderableType]:
     yield Padding(tree, (0, 0, 0, 2))
 
 
+def _find_notes(root: Root) -> tuple[str, ...]:
+    """Return what the waits behind it are, where they are for no table or row."""
+    notes = [f"{each.pid}: {each.note}" for each in walk(root.waiters) if each.note]
+    return tuple(notes)
+
+
 def _name(person: Person) -> str:
     return f'prepared transaction "{person.gid}"' if person.gid else str(person.pid)
 
 
 def _tell_state(root: Root) -> str:
     told = WORDS[root.kind]
+    if root.gid:
+        return f"prepared {format_age(root.transaction_age_s or 0)} ago"
     if root.circle:
         return f"{told} of {', '.join(map(str, root.circle))}"
     if root.kind not in {BlockerKind.IDLE_IN_TRANSACTION, BlockerKind.ACTIVE} and (
@@ -169,8 +182,6 @@ def _draw(
         last = number == len(shown) - 1 and not left
         yield f"{indent}{'└' if last else '├'} {_tell_waiter(each, above)}"
         below = f"{indent}{' ' if last else '│'} "
-        if each.note:
-            yield f"{below}  {each.note}"
         if level < MOST_LEVELS:
             yield from _draw(each.waiters, below, level + 1, each.object)
         elif each.waiters:
@@ -210,10 +221,10 @@ def _tell_waiter(each: WaitingSession, above: str) -> str:
 
 def _tell_migration(each: MigrationWait) -> str:
     who = f' ("{each.application_name}")' if each.application_name else ""
-    behind = (
-        f"{count_of(each.behind, 'session')} {'waits' if each.behind == 1 else 'wait'}"
-        " behind it"
-    )
+    verb = "waits" if each.behind == 1 else "wait"
+    behind = f"{count_of(each.behind, 'session')} {verb} behind it"
+    if not each.behind:
+        behind = "nobody waits behind it"
     return (
         f"{describe_place(each.place)} in the queue for {each.object}{who}; {behind}; "
         f"in the way: {', '.join(each.in_the_way) or 'nobody any more'}"

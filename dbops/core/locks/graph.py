@@ -118,8 +118,10 @@ class _Builder:
             self._add(queue)
 
     def build(self) -> Graph:
-        knots = self._loosen_knots()
         components = find_components(self.edges)
+        knots = self._loosen_knots(components)
+        if knots:
+            components = find_components(self.edges)
         before = self._reach(components)
         deadlocks = self._find_deadlocks(components)
         roots = self._find_roots(before, deadlocks)
@@ -157,7 +159,7 @@ class _Builder:
         found = (key for key, held in queue.holders.items() if held & CONFLICTS[mode])
         return sorted(found, key=lambda key: (self.since_us.get(key, NEVER), str(key)))
 
-    def _loosen_knots(self) -> dict[int, int]:
+    def _loosen_knots(self, components: Sequence[Sequence[int]]) -> dict[int, int]:
         """Take the soft edges out of each circle; return of each node its circle.
 
         A circle that goes by places in a queue is no deadlock: the server puts that
@@ -165,7 +167,7 @@ class _Builder:
         """
         size = len(self.keys)
         knots: dict[int, int] = {}
-        for number, component in enumerate(find_components(self.edges)):
+        for number, component in enumerate(components):
             if len(component) > 1:
                 knots.update(dict.fromkeys(component, number))
         for node in [each for each in knots if each < size]:
