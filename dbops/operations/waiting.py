@@ -132,8 +132,8 @@ class Watcher:
                     self._told_s = obstacle.waited_s
         if obstacle is not None and tell:
             self._progress(obstacle.text)
-            if obstacle.command:
-                self._progress(f"  what to do: {obstacle.command}")
+            if obstacle.cure:
+                self._progress(f"  what to do: {obstacle.cure}")
 
     def _is_news(self, obstacle: Obstacle) -> bool:
         """Say whether it is another obstacle, or has been one for long since."""

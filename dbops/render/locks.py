@@ -67,7 +67,10 @@ def render_locks(report: LocksReport, *, verdict: bool = True) -> RenderableType
             for each in report.migrations
         ),
         *((f"No lock {each.pid}", _tell_other(each)) for each in report.other_waits),
-        *(("Done", _tell_act(each)) for each in report.acts),
+        *(
+            (each.outcome.capitalize().replace("_", " "), _tell_act(each))
+            for each in report.acts
+        ),
         *(("Noted", each) for each in report.notes),
         *(("To see more", each) for each in report.missing_rights),
     ]
@@ -89,7 +92,7 @@ def render_watch(report: LocksReport) -> RenderableType:
 
 def render_acts(report: LocksReport) -> list[str]:
     """Return what a person is asked to agree to."""
-    return [*map(_tell_act, report.acts), *report.notes]
+    return [*(f"would {_tell_act(each)}" for each in report.acts), *report.notes]
 
 
 def _build_root(root: Root) -> Iterator[RenderableType]:
@@ -241,10 +244,10 @@ def _tell_other(each: OtherWait) -> str:
 
 def _tell_act(each: ActReport) -> str:
     told = {
-        "planned": f"would {each.act} {each.who}: {each.effect}; lost: {each.lost}",
-        "done": f"{each.act} of {each.who}: done; {each.effect}",
-        "moved_on": f"{each.who} has moved on since; nothing was done",
-        "still_there": f"{each.act} of {each.who}: sent, and it is still there",
+        "planned": f"{each.act} {each.who}: {each.effect}; lost: {each.lost}",
+        "done": f"{each.act} {each.who}: {each.effect}",
+        "moved_on": f"{each.who} is not in that transaction any more: nothing was done",
+        "still_there": f"{each.act} {each.who}: sent, without effect in 5 s",
     }
     return told[each.outcome]
 

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +27,7 @@ from tests.clusters import Cluster, find_programs, make_cluster, make_standby
 from tests.crowd import Crowd, open_crowd
 from tests.databases import connect
 from tests.lab import Lab, Outcome, open_lab
+from tests.processes import prepare_lab, start_in_lab, wait_until
 
 QUIET = "-c application_name=gunicorn"
 IDLE_READER = ("BEGIN", "SELECT count(*) FROM messages")
@@ -747,6 +753,51 @@ def test_watches_and_tells_what_came_and_went(lab: Lab, crowd: Crowd) -> None:
     assert f"{pid} keeps 1 session waiting (idle_in_transaction)" in told
     assert f"{pid} is in nobody's way any more; it blocked 1" in told
     assert any("waits no more for public.messages" in each for each in told)
+
+
+def test_a_watch_in_a_pipe_writes_one_report_after_the_other(lab: Lab) -> None:
+    with start_in_lab(lab, "dbops_locks", "--watch", "0.05") as running:
+        out = running.out
+        text = "Nobody waits for a lock"
+        wait_until(
+            lambda: out.read_text().count(text) >= 3, "reports", while_runs=running
+        )
+        running.interrupt(signal.SIGINT)
+        outcome = running.finish()
+
+    assert outcome.code == 0, outcome.err
+    assert "Traceback" not in outcome.err
+    assert outcome.out.rstrip().endswith(text)
+
+
+def test_a_watch_on_a_terminal_repaints(lab: Lab, crowd: Crowd) -> None:
+    holder, waiter = crowd.add(2)
+    crowd.execute(holder, *IDLE_READER)
+    crowd.wait(waiter, "ALTER TABLE messages ADD note text")
+    leader, follower = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "dbops_locks", "--watch", "0.05", "--min-wait=0"],
+        cwd=lab.directory,
+        env={**os.environ, **prepare_lab(lab), "TERM": "xterm"},
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+        start_new_session=True,
+    )
+    os.close(follower)
+    said = b""
+    while said.count(b"1 session waits") < 2:
+        said += os.read(leader, 65536)
+    process.send_signal(signal.SIGINT)
+    with suppress(OSError):  # What a terminal says when its last writer is gone.
+        while chunk := os.read(leader, 65536):
+            said += chunk
+    os.close(leader)
+
+    assert process.wait(60) == 3
+    assert b"\x1b[?1049h" in said, "a screen of its own"
+    assert b"\x1b[?1049l" in said, "which is given back"
+    assert said.rstrip().endswith(b"behind 1 root\x1b[0m")
 
 
 def test_json_of_a_long_chain_names_each_waiter_once(lab: Lab, crowd: Crowd) -> None:

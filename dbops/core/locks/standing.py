@@ -25,8 +25,8 @@ class Obstacle:
     text: str
     who: str
     """Of the text what names those in the way."""
-    command: str
-    """What to type about the first of them; empty: wait."""
+    cure: str
+    """What to type about the first of them, or why to wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +85,7 @@ def find_obstacle(scene: Scene, pid: int) -> Obstacle | None:
         f"queue, {count_of(behind, 'session')} behind it; in the way: "
         f"{who or 'nobody any more'}",
         who=who,
-        command=next((root.command for root in roots if root.command), ""),
+        cure=next((root.command or root.advice for root in roots), ""),
     )
 
 
