@@ -27,7 +27,7 @@ from dbops.core.locks.rows import (
     Snapshot,
 )
 from dbops.core.locks.scene import build_scene
-from dbops.core.locks.trees import build_roots
+from dbops.core.locks.trees import build_roots, count_freed
 from dbops.operations.locks import LocksOptions, LocksReport, build_report
 from dbops.postgres.locks import Viewer
 from dbops.render.json import render_report
@@ -185,7 +185,7 @@ def test_a_circle_of_locks_held_is_a_deadlock() -> None:
     assert graph.deadlocks == ((1, 2),)
     assert graph.roots == (1,)
     assert graph.parents == {2: 1, 3: 1}
-    assert graph.count_freed() == {1: 2}
+    assert (graph.blocked, graph.freed) == ({1: 2}, {1: 2})
 
 
 def test_terminating_one_of_two_holders_frees_nobody() -> None:
@@ -197,8 +197,24 @@ def test_terminating_one_of_two_holders_frees_nobody() -> None:
 
     graph = build_graph(rows, {}, {1: 20, 2: 10})
 
-    assert graph.count_freed()[1] == graph.count_freed()[2] == 0
+    assert graph.freed == {1: 0, 2: 0}
     assert graph.parents == {3: 2}, "the older transaction"
+
+
+def test_ending_who_is_in_the_middle_frees_those_behind_it() -> None:
+    rows = [
+        row(1, LockMode.ACCESS_SHARE),
+        row(2, LockMode.ACCESS_EXCLUSIVE, since_us=100),
+        row(3, LockMode.ACCESS_SHARE, since_us=200),
+        row(4, LockMode.ROW_EXCLUSIVE, since_us=300),
+        row(5, LockMode.SHARE, since_us=400),
+    ]
+    scene = build_scene(build_snapshot(rows), Names())
+
+    assert count_freed(scene, 1) == scene.graph.freed[1] == 4
+    # Then 4 has its lock at once, and 5 after it.
+    assert count_freed(scene, 2) == 3
+    assert count_freed(scene, 4) == 0
 
 
 # Names and kinds
@@ -468,4 +484,4 @@ def test_a_queue_of_ten_thousand_is_no_work() -> None:
     graph = build_graph(locks, {})
 
     assert len(graph.find_behind(1)) == 10_000
-    assert graph.count_freed() == {1: 10_000}
+    assert graph.freed == {1: 10_000}

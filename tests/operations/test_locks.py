@@ -19,7 +19,8 @@ import pytest
 
 from dbops.core.locks.kinds import BlockerKind
 from dbops.core.target import Target
-from dbops.operations.lock_acting import Order, carry_out, plan_acts
+from dbops.operations.lock_acting import carry_out
+from dbops.operations.lock_plan import Order, plan_acts
 from dbops.operations.lock_watch import watch
 from dbops.operations.locks import LocksOptions, LocksReport, look
 from dbops.postgres.session import open_session
@@ -306,6 +307,25 @@ def test_autovacuum_gives_way_by_itself(lab: Lab, crowd: Crowd) -> None:
     assert root["command"] == ""
     assert tell(lab, "--cancel", str(pid), "--yes").code == 0
     crowd.wait_until(lambda: crowd.settle(waiter), "the waiter to go on")
+
+
+def test_signalling_autovacuum_wants_a_right_of_its_own(
+    lab: Lab, crowd: Crowd, roles: Callable[..., dict[str, str]]
+) -> None:
+    helper = roles("helper", "pg_read_all_stats", "pg_signal_backend")
+    pid = str(start_vacuum(crowd, lab, wraparound=False))
+    known = "SELECT to_regrole('pg_signal_autovacuum_worker') IS NOT NULL"
+
+    refused = tell(lab, "--cancel", pid, "--yes", **helper)
+
+    assert refused.code == 4
+    if lab.fetch_value(known):
+        assert "GRANT pg_signal_autovacuum_worker TO helper" in refused.err
+        lab.execute("GRANT pg_signal_autovacuum_worker TO helper")
+        assert tell(lab, "--cancel", pid, "--yes", **helper).code == 0
+    else:
+        assert "only a superuser may signal autovacuum" in refused.err
+        assert tell(lab, "--cancel", pid, "--yes").code == 0
 
 
 def test_a_vacuum_against_wraparound_is_left_alone(lab: Lab, crowd: Crowd) -> None:

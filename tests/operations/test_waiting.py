@@ -14,6 +14,7 @@ from dbops.operations.context import watch_locks
 from dbops.operations.waiting import Watcher, open_watcher
 from tests.crowd import Crowd, open_crowd
 from tests.lab import THING, Lab, Outcome, open_lab
+from tests.processes import start_in_lab, wait_until
 
 ADD_COLOR = 'migrations.AddField("Thing", "color", models.TextField(null=True)),'
 SLOW = "migrations.RunSQL('SELECT pg_sleep(1.5)', migrations.RunSQL.noop),"
@@ -104,14 +105,40 @@ def deploy(lab: Lab) -> Outcome:
     return lab.run("dbops_deploy", "--no-backup", "--json")
 
 
+def test_a_second_deployment_says_what_the_first_one_waits_for(
+    lab: Lab, crowd: Crowd
+) -> None:
+    lab.write_migration("0002_add_color", ADD_COLOR)
+    (holder,) = crowd.add()
+    crowd.execute(holder, "BEGIN", f"SELECT * FROM {lab.app}_thing")
+    arguments = ("dbops_deploy", "--no-backup")
+    with start_in_lab(lab, *arguments, LOCK_TIMEOUT_S=60) as first:
+        waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = "
+        waits += f"'{lab.app}_thing'::regclass"
+        wait_until(lambda: lab.fetch_value(waits) == 1, "a wait", while_runs=first)
+
+        second = lab.run("dbops_deploy", "--json", "--lock-wait", "0")
+
+        crowd.execute(holder, "COMMIT")
+        assert first.finish().code == 0
+    assert second.code == 5
+    message = second.json["error"]["message"]
+    assert "another run holds the deploy lock" in message
+    assert f"that run waits for public.{lab.app}_thing, 1st in the queue" in message
+    assert f"in the way: {crowd.pids[holder]} (" in message
+
+
 def test_nothing_is_left_of_the_watcher(lab: Lab) -> None:
+    left = (
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dbops:watch'"
+        " AND datname = current_database()"
+    )
     with lab.open() as context, watch_locks(context) as watched:
         assert isinstance(watched.watcher, Watcher)
-    query = (
-        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dbops:watch'"
-    )
+        assert lab.fetch_value(left) == 1
 
-    assert lab.fetch_value(query) == 0
+    # The server notices a moment later that its client is gone.
+    wait_until(lambda: lab.fetch_value(left) == 0, "the end of its session")
     assert not [each for each in threading.enumerate() if each.name == "dbops-watcher"]
 
 
@@ -119,7 +146,8 @@ def test_the_migration_goes_on_when_the_watcher_fails(lab: Lab) -> None:
     lab.write_migration(
         "0002_end_watcher",
         'migrations.RunSQL("SELECT pg_terminate_backend(pid, 5000) FROM'
-        " pg_stat_activity WHERE application_name = 'dbops:watch'\","
+        " pg_stat_activity WHERE application_name = 'dbops:watch'"
+        ' AND datname = current_database()",'
         " migrations.RunSQL.noop),",
     )
 

@@ -7,7 +7,7 @@ before it in a queue, but at the last one of each mode, which points at the one 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -37,6 +37,10 @@ class Graph:
     roots: tuple[Key, ...]
     """Those that keep others waiting and wait for nobody, the most blocked first. Of
     a deadlock the first of its sessions."""
+    blocked: Mapping[Key, int]
+    """Of each root how many wait for it, at any distance."""
+    freed: Mapping[Key, int]
+    """Of each root how many of them wait for no other root."""
     deadlocks: tuple[tuple[Key, ...], ...]
     """Circles of locks that are held; those of places in a queue dissolve."""
     parents: Mapping[Key, Key]
@@ -70,17 +74,6 @@ class Graph:
             for each in self.waits
             if each != session and self.is_behind(each, session)
         ]
-
-    def count_freed(self) -> Counter[Key]:
-        """Count for each root the sessions that wait for no other root."""
-        names = {1 << self._bits[root]: root for root in self.roots}
-        every = sum(names)
-        freed: Counter[Key] = Counter()
-        for session in self.waits:
-            root = names.get(self._before[session] & every)
-            if root is not None and root != session:
-                freed[root] += 1
-        return freed
 
     def find_roots(self, session: Key) -> list[Key]:
         """Return the roots that a session waits for, the most blocked first."""
@@ -124,11 +117,14 @@ class _Builder:
             components = find_components(self.edges)
         before = self._reach(components)
         deadlocks = self._find_deadlocks(components)
-        roots = self._find_roots(before, deadlocks)
+        blocked, freed = self._count(before, deadlocks)
+        roots = tuple(sorted(blocked, key=lambda key: (-blocked[key], str(key))))
         return Graph(
             queues=self.queues,
             waits=self.waits,
             roots=roots,
+            blocked=blocked,
+            freed=freed,
             deadlocks=deadlocks,
             parents=self._find_parents(set(roots), deadlocks, knots),
             _before=dict(zip(self.keys, before, strict=False)),
@@ -216,20 +212,35 @@ class _Builder:
             if len(component) > 1 and sum(node < size for node in component) > 1
         )
 
-    def _find_roots(
+    def _count(
         self, before: Sequence[int], deadlocks: Iterable[Sequence[Key]]
-    ) -> tuple[Key, ...]:
-        circles = [each[0] for each in deadlocks]
-        ends = [key for number, key in enumerate(self.keys) if not self.edges[number]]
-        masks = Counter(before[self.numbers[key]] for key in self.waits)
+    ) -> tuple[dict[Key, int], dict[Key, int]]:
+        """Count for each root who waits for it, and who waits for no other one.
 
-        def count(key: Key) -> int:
-            bit = 1 << self.numbers[key]
-            return sum(number for mask, number in masks.items() if mask & bit)
-
-        blocked = {key: count(key) for key in (*circles, *ends)}
-        kept = [key for key in blocked if blocked[key] or key in self.waits]
-        return tuple(sorted(kept, key=lambda key: (-blocked[key], str(key))))
+        Of a deadlock the first session is the root. One that waits, though nobody is
+        in its way any more, is a root, too.
+        """
+        ends = [number for number in range(len(self.keys)) if not self.edges[number]]
+        circles = [self.numbers[each[0]] for each in deadlocks]
+        numbers = {1 << number: number for number in (*circles, *ends)}
+        every = sum(numbers)
+        blocked = dict.fromkeys(numbers.values(), 0)
+        freed = dict.fromkeys(numbers.values(), 0)
+        masks = Counter(before[self.numbers[key]] & every for key in self.waits)
+        for mask, count in masks.items():
+            for number in _find_bits(mask):
+                blocked[number] += count
+            if mask in numbers:
+                freed[numbers[mask]] += count
+        for number in circles:  # It waits for itself.
+            blocked[number] -= 1
+            freed[number] = max(freed[number] - 1, 0)
+        keys = {number: self.keys[number] for number in blocked}
+        kept = [each for each in keys if blocked[each] or keys[each] in self.waits]
+        return (
+            {keys[each]: blocked[each] for each in kept},
+            {keys[each]: freed[each] for each in kept},
+        )
 
     def _find_parents(
         self,
@@ -259,3 +270,15 @@ class _Builder:
             for each in wait.queue.find_earlier(wait.waiter)
             if knots.get(self.numbers[each]) != knot
         )
+
+
+def _find_bits(mask: int) -> Iterator[int]:
+    """Yield the numbers of the bits that are set.
+
+    >>> list(_find_bits(0b1010))
+    [1, 3]
+    """
+    while mask:
+        lowest = mask & -mask
+        yield lowest.bit_length() - 1
+        mask ^= lowest

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dbops.core.locks.advice import Case, advise, describe_effect
-from dbops.core.locks.graph import Wait
+from dbops.core.locks.graph import Wait, build_graph
 from dbops.core.locks.kinds import BlockerKind, classify, is_migration
 from dbops.core.locks.names import describe_object
+from dbops.core.locks.queues import get_session
 from dbops.core.locks.report import Root, WaitingSession
 from dbops.core.locks.rows import Key, SessionRow
 from dbops.core.locks.scene import (
@@ -40,7 +41,6 @@ class _Trees:
             if session in self.graph.parents:
                 parent = self.graph.parents[session]
                 self.below.setdefault(parent, []).append(session)
-        self.freed = self.graph.count_freed()
         self.held = self._find_held()
 
     def build(self) -> tuple[Root, ...]:
@@ -86,8 +86,8 @@ class _Trees:
         blocker = self.scene.find(key)
         circle = self.circles.get(key, ())
         kind = BlockerKind.DEADLOCK if circle else classify(blocker)
-        behind = len(self.graph.find_behind(key))
-        case = Case(kind=kind, blocker=blocker, freed=self.freed[key], behind=behind)
+        blocked, freed = self.graph.blocked[key], self.graph.freed[key]
+        case = Case(kind=kind, blocker=blocker, freed=freed, behind=blocked)
         advice = advise(case)
         others = len(self.graph.roots) - 1
         session = case.session
@@ -98,8 +98,8 @@ class _Trees:
                 session.state_change_us if session else None
             ),
             holds=tuple(sorted(self.held.get(key, ()))),
-            blocks=behind,
-            frees=self.freed[key],
+            blocks=blocked,
+            frees=freed,
             has_written=session.has_written if session and not session.hidden else None,
             advice=advice.text,
             lost=advice.lost,
@@ -159,6 +159,21 @@ class _Trees:
                 if len(found) == MOST_ALSO_BEHIND:
                     break
         return tuple(found)
+
+
+def count_freed(scene: Scene, key: Key) -> int:
+    """Return how many would go on if a session ended, wherever it is in a queue.
+
+    Those behind it which then wait for nobody, or only for who goes on as well.
+    """
+    left = [
+        each for each in scene.snapshot.locks if get_session(each, scene.leaders) != key
+    ]
+    after = build_graph(left, scene.leaders)
+    return sum(
+        all(root in after.waits for root in after.find_roots(each))
+        for each in scene.graph.find_behind(key)
+    )
 
 
 def prune(root: Root, pid: int) -> Root | None:
