@@ -19,6 +19,7 @@ class Deployment(models.Model):
         ROLLBACK = "rollback", _("rollback")
         RESOLVE = "resolve", _("resolve")
         RESTORE = "restore", _("restore")
+        LOCKS = "locks", _("sessions cancelled or terminated")
 
     class State(models.TextChoices):
         RUNNING = "running", _("running")

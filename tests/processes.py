@@ -127,6 +127,17 @@ def build_database(target: Target) -> dict[str, Any]:
 @contextmanager
 def start_in_lab(lab: Lab, *arguments: str, **settings: Any) -> Iterator[Running]:
     """Start a command on the lab's database, with these DBOPS settings."""
+    with start(
+        list(arguments),
+        directory=lab.directory,
+        environment=prepare_lab(lab, **settings),
+        logs=lab.directory / "logs",
+    ) as running:
+        yield running
+
+
+def prepare_lab(lab: Lab, **settings: Any) -> dict[str, str]:
+    """Write the lab's manage.py, and return the environment that it needs."""
     (lab.directory / "manage.py").write_text(MANAGE)
     (lab.directory / "lab_settings.py").write_text(SETTINGS)
     given = {
@@ -134,13 +145,7 @@ def start_in_lab(lab: Lab, *arguments: str, **settings: Any) -> Iterator[Running
         "INSTALLED_APPS": ["dbops", lab.app],
         "DBOPS": lab.settings | settings,
     }
-    with start(
-        list(arguments),
-        directory=lab.directory,
-        environment={"LAB_SETTINGS": json.dumps(given), "PYTHONPATH": str(CHECKOUT)},
-        logs=lab.directory / "logs",
-    ) as running:
-        yield running
+    return {"LAB_SETTINGS": json.dumps(given), "PYTHONPATH": str(CHECKOUT)}
 
 
 def build_url(target: Target, **changes: str) -> str:

@@ -62,6 +62,10 @@ class DbopsCommand(BaseCommand):
         del options
         return context.target.database
 
+    def needs_consent(self, options: dict[str, Any]) -> bool:
+        """Say whether a person has to agree before the operation begins."""
+        return self.destructive and not options.get("dry_run")
+
     def find_effect(self, options: dict[str, Any]) -> str:
         """Return what a destructive command does to that database."""
         del options
@@ -127,7 +131,7 @@ class DbopsCommand(BaseCommand):
     def _run(self, options: dict[str, Any]) -> object:
         context = build_context(options["database"], self._build_progress(options))
         try:
-            if self.destructive and not options.get("dry_run"):
+            if self.needs_consent(options):
                 self._confirm(context, options)
             return self.operate(context, options)
         except KeyboardInterrupt as error:

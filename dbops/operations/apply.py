@@ -23,7 +23,6 @@ from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 from django.db.utils import Error, OperationalError
 
-from dbops.core.progress import Progress
 from dbops.core.statement import (
     StatementClass,
     classify_statement,
@@ -194,9 +193,7 @@ class StatementLog:
             return execute(sql, params, many, within)
         self._set_lock_timeout(text)
         return retry_on_lock_timeout(
-            lambda: execute(sql, params, many, within),
-            budget_s=self._context.settings.lock_budget_s,
-            progress=self._context.progress,
+            lambda: execute(sql, params, many, within), self._context
         )
 
     def _set_lock_timeout(self, text: str) -> None:
@@ -231,17 +228,17 @@ def is_lock_timeout(error: BaseException) -> bool:
 
 def retry_on_lock_timeout(
     attempt: Callable[[], Any],
+    context: Context,
     *,
-    budget_s: float,
-    progress: Progress,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Any:
     """Call `attempt` until it gets its locks, with pauses in which others move on.
 
     Raises:
-        Busy: it did not get them in `budget_s` seconds.
+        Busy: it did not get them in `LOCK_BUDGET_S`; it says who was in the way.
     """
+    budget_s = context.settings.lock_budget_s
     deadline = clock() + budget_s
     pause_s = FIRST_PAUSE_S
     while True:
@@ -251,13 +248,20 @@ def retry_on_lock_timeout(
             if not is_lock_timeout(error):
                 raise
             if clock() + pause_s > deadline:
-                raise Busy(
-                    f"a lock could not be had in {budget_s:.0f} s: {tell_error(error)}",
-                    hint=f"{WHO_IS_AT_WORK}; then run the command again",
-                ) from error
-        progress("a lock was not had in time; letting the others go first")
+                raise _build_busy(context, error) from error
+        context.progress("a lock was not had in time; letting the others go first")
         sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311
         pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+
+
+def _build_busy(context: Context, error: BaseException) -> Busy:
+    obstacle = context.watcher.obstacle if context.watcher else None
+    told = f"; in the way: {obstacle.who}" if obstacle and obstacle.who else ""
+    return Busy(
+        f"a lock could not be had in {context.settings.lock_budget_s:.0f} s: "
+        f"{tell_error(error)}{told}",
+        hint=f"{WHO_IS_AT_WORK}; then run the command again",
+    )
 
 
 def apply_migration(
@@ -294,11 +298,7 @@ def apply_migration(
         executor.migrate([get_id(migration)], plan=[(migration, False)])
 
     if migration.atomic:
-        retry_on_lock_timeout(
-            attempt,
-            budget_s=context.settings.lock_budget_s,
-            progress=context.progress,
-        )
+        retry_on_lock_timeout(attempt, context)
     else:
         attempt()
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import psycopg
 from django.db import connections
@@ -14,6 +16,7 @@ from dbops.conf import Settings, read_settings
 from dbops.core.progress import Progress, silent
 from dbops.core.target import Target
 from dbops.errors import ServerFailed, UsageError
+from dbops.operations.waiting import Watcher, open_watcher
 from dbops.postgres.session import (
     Connection,
     build_target,
@@ -29,6 +32,8 @@ class Context:
     alias: str
     settings: Settings
     progress: Progress = silent
+    watcher: Watcher | None = None
+    """Who sees what a migration waits for; None where nobody looks."""
 
     @property
     def connection(self) -> BaseDatabaseWrapper:
@@ -59,6 +64,13 @@ class Context:
             )
         require_server_version(connection)
         return connection
+
+
+@contextmanager
+def watch_locks(context: Context) -> Iterator[Context]:
+    """Let what waits within the block say who is in its way."""
+    with open_watcher(context.target, context.progress) as watcher:
+        yield replace(context, watcher=watcher)
 
 
 def build_context(alias: str, progress: Progress = silent) -> Context:

@@ -14,7 +14,7 @@ from dbops.errors import DbopsError, NeedsRepair
 from dbops.operations.apply import StatementLog, apply_migration
 from dbops.operations.back_up import read_level, record_backup
 from dbops.operations.backup import require_means, take_backup
-from dbops.operations.context import Context
+from dbops.operations.context import Context, watch_locks
 from dbops.operations.deploy_report import (
     DeployOptions,
     DeployReport,
@@ -53,6 +53,7 @@ from dbops.operations.schema import (
 )
 from dbops.operations.sealing import build_seal
 from dbops.operations.settle import Mismatch, Settlement, clean_up
+from dbops.operations.waiting import describe_stuck_run
 from dbops.postgres.deploy_lock import DeployLock, open_deploy_lock
 from dbops.postgres.ledger import Ledger
 
@@ -77,9 +78,11 @@ def deploy(context: Context, options: DeployOptions) -> DeployReport:
         command="deploy",
         wait_s=options.lock_wait_s,
         progress=context.progress,
+        explain=lambda: describe_stuck_run(context.target),
     ) as lock:
         try:
-            return _Deployment(context, options, lock).run()
+            with watch_locks(context) as watched:
+                return _Deployment(watched, options, lock).run()
         finally:
             release_session(context)
 
@@ -250,7 +253,7 @@ class _Deployment:
             self.so_far.done = number
 
         with (
-            self.so_far.step(f"apply {name}"),
+            self.so_far.step(f"apply {name}", watcher=self.context.watcher),
             record_step(
                 self.context,
                 ledger,

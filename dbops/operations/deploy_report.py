@@ -13,8 +13,10 @@ from django.db.migrations import Migration
 
 from dbops.core.catalog import Catalog
 from dbops.core.compare import Difference
+from dbops.core.locks.standing import Blocked
 from dbops.core.migration import MigrationId
 from dbops.operations.pgbackrest.way_back import WayBack
+from dbops.operations.waiting import Watcher
 
 
 class DeployState(StrEnum):
@@ -35,6 +37,10 @@ class DeployStep:
     ok: bool
     duration_s: float
     detail: str = ""
+    blocked_sessions: int = 0
+    """The most that this step was seen to keep waiting at one moment."""
+    blocked_s: float = 0.0
+    """The longest that one of them was seen to wait for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,15 +99,23 @@ class SoFar:
         self.report = replace(self.report, **fields)  # type: ignore[arg-type]
 
     @contextmanager
-    def step(self, name: str, detail: str = "") -> Iterator[None]:
-        """Time the block, and tell whether it came to its end."""
+    def step(
+        self, name: str, detail: str = "", *, watcher: Watcher | None = None
+    ) -> Iterator[None]:
+        """Time the block, and tell whether it came to its end, and whom it blocked."""
         started = time.monotonic()
         ok = False
         try:
             yield
             ok = True
         finally:
+            blocked = watcher.blocked if watcher is not None else Blocked()
             done = DeployStep(
-                name=name, ok=ok, duration_s=time.monotonic() - started, detail=detail
+                name=name,
+                ok=ok,
+                duration_s=time.monotonic() - started,
+                detail=detail,
+                blocked_sessions=blocked.sessions,
+                blocked_s=blocked.longest_s,
             )
             self.update(steps=(*self.report.steps, done))

@@ -27,7 +27,7 @@ from dbops.operations.apply import (
     set_lock_timeout,
 )
 from dbops.operations.check_digest import digest_migration
-from dbops.operations.context import Context
+from dbops.operations.context import Context, watch_locks
 from dbops.operations.history import History, read_history
 from dbops.operations.resolve_judge import (
     ResolveOptions,
@@ -61,6 +61,7 @@ from dbops.operations.run import (
 )
 from dbops.operations.schema import fetch_live_catalog
 from dbops.operations.settle import Mismatch, say_unchanged, translate
+from dbops.operations.waiting import describe_stuck_run
 from dbops.postgres.deploy_lock import DeployLock, fetch_holder, open_deploy_lock
 from dbops.postgres.indexes import drop_invalid_indexes
 from dbops.postgres.ledger import Ledger
@@ -89,14 +90,15 @@ def resolve(
         command=KIND,
         wait_s=options.lock_wait_s,
         progress=context.progress,
+        explain=lambda: describe_stuck_run(context.target),
     ) as lock:
         try:
             claim_session(context, KIND)
             history = read_history(context)
             case = build_case(context, history, app, name, fetch_live_catalog(context))
             notes = close_cut_off_run(context, history)
-            resolution = _Resolution(context, lock, history, case, options)
-            report = resolution.run()
+            with watch_locks(context) as watched:
+                report = _Resolution(watched, lock, history, case, options).run()
             return replace(report, notes=(*notes, *report.notes))
         finally:
             release_session(context)
@@ -285,11 +287,7 @@ class _Resolution:
                 self._write_history(forward=self.options.action is Action.FINISH)
                 self._verify()
 
-        retry_on_lock_timeout(
-            attempt,
-            budget_s=self.context.settings.lock_budget_s,
-            progress=self.context.progress,
-        )
+        retry_on_lock_timeout(attempt, self.context)
 
     def _change_one_by_one(
         self, verdict: Verdict, ledger: Ledger, log: StatementLog

@@ -11,6 +11,7 @@ from django.db.utils import Error
 
 from dbops.core.catalog import Catalog
 from dbops.core.compare import Comparison, Difference
+from dbops.core.locks.standing import describe_blocked
 from dbops.core.migration import MigrationId
 from dbops.core.rules import Rules
 from dbops.core.words import count_of
@@ -22,7 +23,7 @@ from dbops.errors import (
     ServerFailed,
 )
 from dbops.operations.apply import StatementLog
-from dbops.operations.context import Context
+from dbops.operations.context import Context, watch_locks
 from dbops.operations.half_applied import (
     HalfApplied,
     find_half_applied,
@@ -54,6 +55,7 @@ from dbops.operations.run import (
 from dbops.operations.schema import fetch_live_catalog, learn_rules
 from dbops.operations.settle import Mismatch, say_unchanged
 from dbops.operations.unapply import Way, unapply_migration
+from dbops.operations.waiting import describe_stuck_run
 from dbops.postgres.deploy_lock import DeployLock, open_deploy_lock
 from dbops.postgres.ledger import (
     Ledger,
@@ -92,9 +94,11 @@ def roll_back(
         command="rollback",
         wait_s=lock_wait_s,
         progress=context.progress,
+        explain=lambda: describe_stuck_run(context.target),
     ) as lock:
         try:
-            return _roll_back(context, lock, app, name)
+            with watch_locks(context) as watched:
+                return _roll_back(watched, lock, app, name)
         finally:
             release_session(context)
 
@@ -208,9 +212,16 @@ class _Rollback:
                 before=live,
             ):
                 unapply_migration(self.context, migration, way, log=log, check=check)
+            self._note_blocked(name)
         except (DbopsError, Error, psycopg.Error, KeyboardInterrupt) as error:
             raise self._explain(name, live, error) from error
         self.report = replace(self.report, unapplied=(*self.report.unapplied, name))
+
+    def _note_blocked(self, name: MigrationId) -> None:
+        watcher = self.context.watcher
+        if watcher is not None and (blocked := watcher.blocked).sessions:
+            note = f'"{name}" kept {describe_blocked(blocked)}'
+            self.report = replace(self.report, notes=(*self.report.notes, note))
 
     def _judge(self, name: MigrationId, found: Comparison) -> None:
         differences = tuple(

@@ -127,13 +127,27 @@ def record_step(
 
     recorded = Recorded(after=before)
     try:
-        yield recorded
+        with _watched(context):
+            yield recorded
     except BaseException as error:
         with suppress(psycopg.Error):
             finish("failed", message=str(error))
         raise
     recorded.after = fetch_live_catalog(context)
     finish("done", after=recorded.after)
+
+
+@contextmanager
+def _watched(context: Context) -> Iterator[None]:
+    """Have an eye on the session that works, if anybody has."""
+    if context.watcher is None:
+        yield
+        return
+    context.watcher.begin(context.connect().info.backend_pid)
+    try:
+        yield
+    finally:
+        context.watcher.end()
 
 
 @contextmanager

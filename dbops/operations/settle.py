@@ -215,7 +215,9 @@ class Settlement:
 
         way = find_way_back(self.context, migration)
         with (
-            self.so_far.step(f"take back {get_id(migration)}"),
+            self.so_far.step(
+                f"take back {get_id(migration)}", watcher=self.context.watcher
+            ),
             record_step(
                 self.context,
                 self.ledger,

@@ -106,9 +106,7 @@ def unapply_migration(
             attempt = partial(_run_script, context, migration, way, log, check)
         case DjangoReverse():
             attempt = partial(_run_reverse, context, migration, log, check)
-    retry_on_lock_timeout(
-        attempt, budget_s=context.settings.lock_budget_s, progress=context.progress
-    )
+    retry_on_lock_timeout(attempt, context)
 
 
 def _run_script(
@@ -148,9 +146,7 @@ def _run_one_by_one(
             set_lock_timeout(connection, timeout_s)
             log.statements.append(statement)
             retry_on_lock_timeout(
-                partial(connection.execute, statement.encode(), prepare=False),
-                budget_s=context.settings.lock_budget_s,
-                progress=context.progress,
+                partial(connection.execute, statement.encode(), prepare=False), context
             )
     finally:
         if not connection.closed:

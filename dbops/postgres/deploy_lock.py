@@ -79,6 +79,7 @@ def open_deploy_lock(
     wait_s: float,
     shared: bool = False,
     progress: Progress = silent,
+    explain: Callable[[], str] = lambda: "",
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[DeployLock]:
@@ -88,6 +89,7 @@ def open_deploy_lock(
     session: it ends by itself when this process is killed, survives a pooler in
     transaction mode, and does not keep CREATE INDEX CONCURRENTLY waiting. With
     `shared` it goes together with other shared ones, and with no deployment.
+    `explain` says why the other run takes so long, if that is known.
 
     Raises:
         Busy: another run kept it for all of `wait_s` seconds.
@@ -100,14 +102,17 @@ def open_deploy_lock(
             session.rollback()
             who = f" ({holder})" if holder else ""
             if clock() >= deadline:
+                why = explain()
                 raise Busy(
                     f'another run holds the deploy lock on database "{target.alias}"'
-                    f"{who}",
+                    f"{who}{f'; {why}' if why else ''}",
                     hint="wait for it, then run the command again; "
                     "manage.py dbops_status tells what it did",
                 )
             if not told:
                 progress(f"waiting for another run to finish{who}")
+                if why := explain():
+                    progress(why)
                 told = True
             sleep(POLL_S)
         yield DeployLock(session)

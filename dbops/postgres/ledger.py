@@ -217,6 +217,19 @@ class Ledger:
         """Write down a backup that was published; the fields of `BackupRecord`."""
         self._execute("ledger_record_backup", **fields)
 
+    def record_act(self, *, done: bool, message: str) -> None:
+        """Write down what was done to others' sessions; it is no deployment."""
+        self._execute(
+            "ledger_record_act",
+            id=self.deployment_id,
+            state="done" if done else "failed",
+            actor=_find_actor(),
+            host=socket.gethostname(),
+            git_revision=_find_git_revision(),
+            dbops_version=__version__,
+            message=message,
+        )
+
     def start_step(
         self,
         migration: MigrationId,

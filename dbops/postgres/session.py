@@ -16,10 +16,7 @@ from dbops.errors import ServerFailed
 CONNECT_TIMEOUT_S = 10
 LOWEST_SERVER_VERSION = 150000
 
-WHO_IS_AT_WORK = (
-    "see who is at work: SELECT pid, state, xact_start, query FROM pg_stat_activity "
-    "WHERE xact_start IS NOT NULL ORDER BY xact_start"
-)
+WHO_IS_AT_WORK = "see who is in the way: manage.py dbops_locks"
 """A hint for whoever did not get a lock."""
 
 Connection = psycopg.Connection[tuple[Any, ...]]

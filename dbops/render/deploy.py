@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from dbops.core.locks.standing import Blocked, describe_blocked
 from dbops.core.words import count_of
 from dbops.operations.deploy_report import DeployReport, DeployState
 from dbops.operations.pgbackrest.way_back import WayBack
@@ -39,6 +40,7 @@ def render_deploy(report: DeployReport) -> RenderableType:
                 ("Backup", report.backup_id or ""),
                 *list_way_back(report.restore_point),
                 ("Pending", "\n".join(map(str, report.pending))),
+                ("Blocked", "\n".join(_list_blocked(report))),
                 ("Noted", "\n".join(report.notes)),
             ]
         )
@@ -55,6 +57,18 @@ def list_way_back(way_back: WayBack | None) -> list[tuple[str, str]]:
     return [
         ("Restore point", f"{way_back.name} at {way_back.lsn}"),
         ("To go back", f"stop the server, run this, and start it: {way_back.command}"),
+    ]
+
+
+def _list_blocked(report: DeployReport) -> list[str]:
+    """Say which steps have kept others waiting."""
+    return [
+        f"{describe_blocked(blocked)}, by {step.name}"
+        for step in report.steps
+        if step.blocked_sessions
+        for blocked in [
+            Blocked(sessions=step.blocked_sessions, longest_s=step.blocked_s)
+        ]
     ]
 
 

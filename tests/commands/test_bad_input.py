@@ -166,6 +166,27 @@ CASES = {
         told="invalid float value: 'soon'",
         hint="manage.py dbops_deploy --help",
     ),
+    "a pid that is no number": Case(
+        command=("dbops_locks", "--terminate", "everybody"),
+        code=2,
+        type="UsageError",
+        told="argument --terminate: invalid int value: 'everybody'",
+        hint="manage.py dbops_locks --help",
+    ),
+    "a session that does not exist": Case(
+        command=("dbops_locks", "--terminate", "1", "--yes"),
+        code=2,
+        type="UsageError",
+        told="there is no session 1 on this server",
+        hint="manage.py dbops_locks",
+    ),
+    "many reports in one document": Case(
+        command=("dbops_locks", "--watch"),
+        code=2,
+        type="UsageError",
+        told="--json writes one document, and --watch many reports",
+        hint="manage.py dbops_locks --json",
+    ),
     "a missing argument": Case(
         command=("dbops_rollback", "neuroagent"),
         code=2,

@@ -70,6 +70,7 @@ def test_deploys_backs_up_verifies_and_records(lab: Lab) -> None:
         "dbops.0001_initial",
         "dbops.0002_add_step_digest",
         "dbops.0003_add_restore_kind",
+        "dbops.0004_add_locks_kind",
         f"{lab.app}.0001_initial",
     ]
     assert [step["name"] for step in report["steps"]] == [
@@ -116,6 +117,7 @@ def test_dry_run_changes_nothing(lab: Lab) -> None:
         "dbops.0001_initial",
         "dbops.0002_add_step_digest",
         "dbops.0003_add_restore_kind",
+        "dbops.0004_add_locks_kind",
         f"{lab.app}.0001_initial",
     ]
     assert (
