@@ -1,0 +1,63 @@
+"""`manage.py dbops_rehearse`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+from rich.console import RenderableType
+
+from dbops.management.base import DbopsCommand
+from dbops.operations.context import Context
+from dbops.operations.rehearsal_report import RehearseOptions, RehearseReport
+from dbops.operations.rehearse import rehearse
+from dbops.render.rehearse import render_rehearsal
+
+
+class Command(DbopsCommand):
+    """Is the next deployment boring?"""
+
+    help = (
+        "Run each pending migration forward, back and forward again on a scratch "
+        "database, with the rows of a backup: what it locks and for how long, and "
+        "whether its way back loses anything. The database itself is only read. "
+        "Exit code 0: all lead there and back; 3: one fails, loses something, or "
+        "blocks for longer than the budget."
+    )
+
+    def add_options(self, parser: CommandParser) -> None:
+        """Declare what is copied, and what is put up with."""
+        parser.add_argument(
+            "--backup",
+            default="latest",
+            metavar="ID",
+            help="backup to restore: an id or its beginning, latest (default), or new",
+        )
+        parser.add_argument(
+            "--schema-only",
+            action="store_true",
+            help="copy no rows: build the schema from the migrations",
+        )
+        parser.add_argument(
+            "--allow-lossy",
+            action="append",
+            default=[],
+            metavar="APP.NAME",
+            help="a migration whose way back may lose something",
+        )
+
+    def operate(self, context: Context, options: dict[str, Any]) -> RehearseReport:
+        """Rehearse."""
+        self.verbosity = options["verbosity"]
+        return rehearse(
+            context,
+            RehearseOptions(
+                backup=options["backup"],
+                schema_only=options["schema_only"],
+                allowed_lossy=frozenset(options["allow_lossy"]),
+            ),
+        )
+
+    def render(self, report: RehearseReport) -> RenderableType:
+        """Return a line a migration, what was found, and the verdict."""
+        return render_rehearsal(report, long=self.verbosity > 1)

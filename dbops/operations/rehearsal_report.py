@@ -1,0 +1,102 @@
+"""The report of a rehearsal, and what may be chosen for one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from dbops.core.hold_times import LockHold, TableBlocked
+from dbops.core.measurement import MeasuredStatement
+from dbops.core.migration import MigrationId
+from dbops.core.rehearsal import Failure, Loss, RoundTrip
+
+FINDINGS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RehearseOptions:
+    """What one rehearsal does."""
+
+    backup: str = "latest"
+    """`latest`, `new`, or the beginning of an id."""
+    schema_only: bool = False
+    storage: str | None = None
+    jobs: int = 2
+    allowed_over_budget: frozenset[str] = frozenset()
+    """Migrations that a person lets block for longer."""
+    allowed_lossy: frozenset[str] = frozenset()
+    """Migrations whose way back a person lets lose something."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WayBack:
+    """How going back went."""
+
+    way: str
+    """`down.sql`, or `reverse` for Django's own."""
+    duration_s: float
+    locks: tuple[LockHold, ...]
+    """Held until COMMIT for `duration_s` at most: when each was taken is not known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MigrationRehearsal:
+    """What was seen of one migration."""
+
+    id: MigrationId
+    duration_s: float
+    """Of the way forward, COMMIT included."""
+    round_trip: RoundTrip
+    locks: tuple[LockHold, ...]
+    blocked: tuple[TableBlocked, ...]
+    """Until COMMIT, by table."""
+    rewrites: tuple[str, ...]
+    scans: tuple[str, ...]
+    wal_bytes: int
+    """Of the whole server, while it ran."""
+    atomic: bool
+    losses: tuple[Loss, ...] = ()
+    failure: Failure | None = None
+    reason: str = ""
+    """Why it is irreversible."""
+    back: WayBack | None = None
+    notes: tuple[str, ...] = ()
+    statements: tuple[MeasuredStatement, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RehearseReport:
+    """What a rehearsal of the pending migrations showed."""
+
+    source: str
+    """`backup`, or `schema` where no rows were copied."""
+    backup_id: str | None
+    taken_at: datetime | None
+    """The moment whose rows the copy has."""
+    server_version: str
+    migrations: tuple[MigrationRehearsal, ...] = ()
+    left: tuple[MigrationId, ...] = ()
+    """Not rehearsed: one before them left the copy in no known state."""
+    over_budget: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    duration_s: float = 0.0
+    allowed_lossy: tuple[str, ...] = ()
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether the times mean anything: there were rows."""
+        return self.source == "backup"
+
+    @property
+    def exit_code(self) -> int:
+        """3 where a migration fails, loses what nobody allowed, or blocks too long."""
+        bad = [
+            each
+            for each in self.migrations
+            if each.round_trip is RoundTrip.FAILED
+            or (
+                each.round_trip is RoundTrip.LOSSY
+                and str(each.id) not in self.allowed_lossy
+            )
+        ]
+        return FINDINGS if bad or self.left or self.over_budget else 0

@@ -1,0 +1,164 @@
+"""The report of `dbops_rehearse` as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from dbops.core.hold_times import LockHold
+from dbops.core.measurement import MeasuredStatement
+from dbops.core.rehearsal import RoundTrip
+from dbops.core.words import count_of, format_size
+from dbops.operations.rehearsal_report import MigrationRehearsal, RehearseReport
+from dbops.render.text import build_facts, build_table, build_verdict, format_duration
+
+MOST_LOSSES = 8
+
+
+def render_rehearsal(report: RehearseReport, *, long: bool = False) -> RenderableType:
+    """Return one line a migration, with `long` its statements, and the verdict."""
+    parts: list[RenderableType] = []
+    if report.migrations:
+        parts.append(
+            build_table(
+                ("Migration", "Time", "Worst lock", "Way back"),
+                [_build_row(each, report) for each in report.migrations],
+            )
+        )
+    for each in report.migrations:
+        parts += [Text(line) for line in tell_findings(each)]
+        if long:
+            parts += _build_details(each)
+    parts.append(build_facts(_build_facts(report)))
+    parts.append(_build_verdict(report))
+    return Group(*parts)
+
+
+def _build_row(
+    each: MigrationRehearsal, report: RehearseReport
+) -> tuple[str, str, str, str]:
+    time = format_duration(each.duration_s) if report.is_measured else "-"
+    return (
+        str(each.id),
+        time,
+        tell_worst_lock(each, measured=report.is_measured),
+        each.round_trip.value,
+    )
+
+
+def tell_worst_lock(each: MigrationRehearsal, *, measured: bool) -> str:
+    """Return the strongest lock that keeps anybody out, and for how long."""
+    blocking = [lock for lock in each.locks if lock.blocks != "none"]
+    if not blocking:
+        return "blocks nobody"
+    worst = blocking[0]
+    text = f"{worst.relation}: {worst.mode.removesuffix('Lock')}"
+    if measured:
+        text += f", {format_duration(worst.held_s)}"
+    return f"{text}, blocks {_tell_blocks(worst)}"
+
+
+def _tell_blocks(lock: LockHold) -> str:
+    return "reads and writes" if lock.blocks == "reads" else lock.blocks
+
+
+def tell_findings(each: MigrationRehearsal) -> Iterator[str]:
+    """Yield what a person has to know besides the one line."""
+    if each.failure:
+        where = (
+            f" ({each.failure.file}:{each.failure.line})" if each.failure.line else ""
+        )
+        yield f"{each.id}: {each.failure}{where}"
+    if each.round_trip is RoundTrip.IRREVERSIBLE:
+        yield f"{each.id}: no way back: {each.reason}"
+    for loss in each.losses[:MOST_LOSSES]:
+        yield f"{each.id}: the way back loses: {loss}"
+    if len(each.losses) > MOST_LOSSES:
+        yield f"{each.id}: and {len(each.losses) - MOST_LOSSES} more losses"
+
+
+def _build_details(each: MigrationRehearsal) -> Iterator[RenderableType]:
+    yield Text("")
+    yield Text(str(each.id), style="bold")
+    if each.statements:
+        yield build_table(
+            ("#", "Time", "WAL", "Statement and what was seen"),
+            [_build_statement(one) for one in each.statements],
+        )
+    for blocked in each.blocked:
+        yield Text(
+            f"  until COMMIT: {blocked.table} no reads for "
+            f"{format_duration(blocked.reads_s)}, no writes for "
+            f"{format_duration(blocked.writes_s)}"
+        )
+    if each.back:
+        yield Text(
+            f"  back by {each.back.way} in {format_duration(each.back.duration_s)}: "
+            + (
+                ", ".join(f"{one.relation} {one.mode}" for one in each.back.locks)
+                or "-"
+            )
+        )
+    for note in each.notes:
+        yield Text(f"  note: {note}")
+
+
+def _build_statement(each: MeasuredStatement) -> tuple[str, str, str, str]:
+    lines = [each.sql if each.times == 1 else f"{each.sql}  ({each.times} times)"]
+    lines += [f"  {line}" for line in _tell_evidence(each)]
+    return (
+        str(each.number),
+        format_duration(each.duration_s),
+        format_size(each.wal_bytes),
+        "\n".join(lines),
+    )
+
+
+def _tell_evidence(each: MeasuredStatement) -> Iterator[str]:
+    if each.operation:
+        place = f", {each.file}:{each.line}" if each.line else ""
+        yield f"operation {each.operation}{place}"
+    if each.locks:
+        yield "takes " + ", ".join(f"{one.relation} {one.mode}" for one in each.locks)
+    if each.rewrites:
+        yield f"rewrites {', '.join(each.rewrites)}"
+    for verb, found in (("reads", each.scans), ("changes", each.changes)):
+        for one in found:
+            yield f"{verb} {count_of(one.rows, 'row')} of {one.relation}"
+    yield from each.words
+
+
+def _build_facts(report: RehearseReport) -> Iterator[tuple[str, str]]:
+    if report.migrations:
+        source = "the schema alone"
+        if report.backup_id:
+            source = f"backup {report.backup_id}"
+        yield "Copy of", f"{source}, PostgreSQL {report.server_version}"
+    yield "Left out", ", ".join(map(str, report.left))
+    yield "Over budget", ", ".join(report.over_budget)
+    yield "Noted", "\n".join(report.notes)
+
+
+def _build_verdict(report: RehearseReport) -> RenderableType:
+    number = count_of(len(report.migrations), "migration")
+    if not report.migrations:
+        return build_verdict("Nothing is pending", good=True)
+    if report.exit_code == 0:
+        return build_verdict(
+            f"{number} rehearsed: forward, back and forward again",
+            good=True,
+            hint="manage.py dbops_deploy",
+        )
+    bad = [
+        each
+        for each in report.migrations
+        if each.round_trip in {RoundTrip.FAILED, RoundTrip.LOSSY}
+    ]
+    told = f"{len(bad)} of {number} to look at"
+    if report.over_budget:
+        told += f", {len(report.over_budget)} over budget"
+    return build_verdict(
+        told, good=False, hint="correct them, then manage.py dbops_rehearse again"
+    )
