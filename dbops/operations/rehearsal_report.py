@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from dbops.core.compatibility import Break, Effect
+from dbops.core.forecast import TableForecast
 from dbops.core.hold_times import LockHold, TableBlocked
+from dbops.core.lock_budget import OverBudget
 from dbops.core.measurement import MeasuredStatement
 from dbops.core.migration import MigrationId
 from dbops.core.rehearsal import Failure, Loss, RoundTrip
@@ -62,6 +65,13 @@ class MigrationRehearsal:
     back: WayBack | None = None
     notes: tuple[str, ...] = ()
     statements: tuple[MeasuredStatement, ...] = ()
+    effect: Effect | None = None
+    """What it is to the release before it; None where that was not tried."""
+    breaks: tuple[Break, ...] = ()
+    """What that release does and cannot do any more."""
+    forecasts: tuple[TableForecast, ...] = ()
+    """For the real server; none where no rows were copied."""
+    over_budget: tuple[OverBudget, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,10 +87,14 @@ class RehearseReport:
     migrations: tuple[MigrationRehearsal, ...] = ()
     left: tuple[MigrationId, ...] = ()
     """Not rehearsed: one before them left the copy in no known state."""
-    over_budget: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     duration_s: float = 0.0
+    breaks: tuple[Break, ...] = ()
+    """What the release that runs now cannot do any more after all of them."""
     allowed_lossy: tuple[str, ...] = ()
+    allowed_over_budget: tuple[str, ...] = ()
+    recorded: bool = False
+    """Whether it is in the ledger."""
 
     @property
     def is_measured(self) -> bool:
@@ -88,9 +102,9 @@ class RehearseReport:
         return self.source == "backup"
 
     @property
-    def exit_code(self) -> int:
-        """3 where a migration fails, loses what nobody allowed, or blocks too long."""
-        bad = [
+    def bad(self) -> tuple[MigrationRehearsal, ...]:
+        """Those that fail, and those that lose or block more than anybody allowed."""
+        return tuple(
             each
             for each in self.migrations
             if each.round_trip is RoundTrip.FAILED
@@ -98,5 +112,10 @@ class RehearseReport:
                 each.round_trip is RoundTrip.LOSSY
                 and str(each.id) not in self.allowed_lossy
             )
-        ]
-        return FINDINGS if bad or self.left or self.over_budget else 0
+            or (each.over_budget and str(each.id) not in self.allowed_over_budget)
+        )
+
+    @property
+    def exit_code(self) -> int:
+        """3 where a migration is bad, or was not rehearsed."""
+        return FINDINGS if self.bad or self.left else 0

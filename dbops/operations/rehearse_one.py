@@ -59,6 +59,10 @@ class Ground:
     sums: dict[str, TableSums]
     origins: dict[Key, MigrationId] = field(default_factory=dict)
     ignore: tuple[str, ...] = ()
+    sizes: dict[str, int] = field(default_factory=dict)
+    """Of the tables, in bytes, before the last migration."""
+    touched: frozenset[str] | None = frozenset()
+    """The tables that the last migration has changed; None where nobody knows."""
     is_broken: bool = False
     """Whether nobody knows any more in which state it is."""
 
@@ -137,6 +141,7 @@ def rehearse_migration(
     if not ground.is_broken:
         before = ground.catalog
         ground.refresh(course.seen)
+        ground.touched = course.seen
         _note_origins(ground, before, get_id(migration))
     return course.rehearsal
 
@@ -195,6 +200,9 @@ def _run(course: _Course, expected: Expected | None) -> None:
 def _go_forward(course: _Course) -> None:
     context, migration = course.context, course.migration
     with open_watch(context) as watch:
+        course.ground.sizes = {
+            each.name: each.size_bytes for each in watch.relations.values()
+        }
         with _failing(course, Stage.FORWARD):
             apply_plainly(context, migration)
         ended_s = watch.now()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -31,7 +31,8 @@ from dbops.postgres.measuring import (
 LONGEST_SQL = 400
 BOOKKEEPING = '"django_migrations"'
 QUIET = re.compile(
-    r"\s*(?:(?:RELEASE )?SAVEPOINT\b|SELECT\b.*\bpg_(?:class|constraint|attribute|index)\b)",
+    r"\s*(?:(?:RELEASE )?SAVEPOINT\b"
+    r"|SELECT\b.*\bpg_(?:class|constraint|attribute|index)\b)",
     re.IGNORECASE | re.DOTALL,
 )
 """What only Django needs: savepoints, and a look at the catalog."""
@@ -193,7 +194,7 @@ class Watch:
         outer = self._connection.atomic_blocks[0]
         if self._open is None or self._open.outer is not outer:
             # One that was open and is not any more was rolled back.
-            self._open = _Transaction(outer=outer, last=self._meter.read())
+            self._open = _Transaction(outer=outer, last=self._meter.read_first())
             self._meter.take_words()
         hooks = [each[1] for each in self._connection.run_on_commit]
         if self._finish_transaction not in hooks:
@@ -247,7 +248,8 @@ class Watch:
                     now.rows_changed - (before.rows_changed if before else 0),
                 )
                 self._note_filenode(draft, relation, now.filenode)
-            current.last = reading
+            relations = {**current.last.relations, **reading.relations}
+            current.last = replace(reading, relations=relations)
 
     def _note_filenode(
         self, draft: _Draft, relation: MeasuredRelation, filenode: int | None

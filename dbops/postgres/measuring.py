@@ -103,6 +103,27 @@ class Meter:
             rows = cursor.execute(load("measure_relations")).fetchall()
         return {each.oid: each for each in rows}
 
+    def read_first(self) -> Reading:
+        """Return what a transaction has that has just begun.
+
+        The counters of rows are those of the transactions before it.
+        """
+        first = self.read()
+        with self.unmeasured():
+            rows = self.connection.execute(load("measure_counters")).fetchall()
+        relations = dict(first.relations)
+        for oid, rows_read, rows_changed in rows:
+            relations.setdefault(
+                oid,
+                RelationReading(
+                    modes=frozenset(),
+                    filenode=None,
+                    rows_read=rows_read,
+                    rows_changed=rows_changed,
+                ),
+            )
+        return Reading(wal_bytes=first.wal_bytes, relations=relations)
+
     def read(self) -> Reading:
         """Return what the open transaction has done up to now."""
         with (

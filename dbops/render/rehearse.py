@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from dbops.core.hold_times import LockHold
 from dbops.core.measurement import MeasuredStatement
 from dbops.core.rehearsal import RoundTrip
 from dbops.core.words import count_of, format_size
@@ -15,6 +14,8 @@ from dbops.operations.rehearsal_report import MigrationRehearsal, RehearseReport
 from dbops.render.text import build_facts, build_table, build_verdict, format_duration
 
 MOST_LOSSES = 8
+MOST_BREAKS = 3
+WORTH_TELLING_S = 0.05
 
 
 def render_rehearsal(report: RehearseReport, *, long: bool = False) -> RenderableType:
@@ -23,7 +24,7 @@ def render_rehearsal(report: RehearseReport, *, long: bool = False) -> Renderabl
     if report.migrations:
         parts.append(
             build_table(
-                ("Migration", "Time", "Worst lock", "Way back"),
+                ("Migration", "Time", "Worst lock", "Way back", "Rollout"),
                 [_build_row(each, report) for each in report.migrations],
             )
         )
@@ -36,15 +37,14 @@ def render_rehearsal(report: RehearseReport, *, long: bool = False) -> Renderabl
     return Group(*parts)
 
 
-def _build_row(
-    each: MigrationRehearsal, report: RehearseReport
-) -> tuple[str, str, str, str]:
+def _build_row(each: MigrationRehearsal, report: RehearseReport) -> tuple[str, ...]:
     time = format_duration(each.duration_s) if report.is_measured else "-"
     return (
         str(each.id),
         time,
         tell_worst_lock(each, measured=report.is_measured),
         each.round_trip.value,
+        each.effect.value if each.effect else "-",
     )
 
 
@@ -57,11 +57,31 @@ def tell_worst_lock(each: MigrationRehearsal, *, measured: bool) -> str:
     text = f"{worst.relation}: {worst.mode.removesuffix('Lock')}"
     if measured:
         text += f", {format_duration(worst.held_s)}"
-    return f"{text}, blocks {_tell_blocks(worst)}"
+    return f"{text}, blocks {_tell_blocks(worst.blocks)}"
 
 
-def _tell_blocks(lock: LockHold) -> str:
-    return "reads and writes" if lock.blocks == "reads" else lock.blocks
+def _tell_blocks(blocks: str) -> str:
+    return "reads and writes" if blocks == "reads" else blocks
+
+
+def tell_forecasts(each: MigrationRehearsal) -> Iterator[str]:
+    """Yield what the real server's tables will feel, where it is worth a line."""
+    for one in each.forecasts:
+        longest = one.reads_s or one.writes_s
+        if longest < WORTH_TELLING_S and not one.waits_for and not one.requests:
+            continue
+        what = "reads and writes" if one.reads_s else "writes"
+        text = (
+            f"{one.table}: {what} blocked for {format_duration(longest * one.low)} to "
+            f"{format_duration(longest * one.high)}"
+        )
+        if one.scaled_by != 1:
+            text += f", scaled by {one.scaled_by:g}"
+        if one.requests:
+            text += f"; about {count_of(one.requests, 'request')} would wait"
+        for who in one.waits_for:
+            text += f"; it would wait for {who}"
+        yield text
 
 
 def tell_findings(each: MigrationRehearsal) -> Iterator[str]:
@@ -75,6 +95,17 @@ def tell_findings(each: MigrationRehearsal) -> Iterator[str]:
         yield f"{each.id}: no way back: {each.reason}"
     for loss in each.losses[:MOST_LOSSES]:
         yield f"{each.id}: the way back loses: {loss}"
+    for broken in each.breaks[:MOST_BREAKS]:
+        yield f"{each.id}: breaks the release before it: {broken}"
+    if len(each.breaks) > MOST_BREAKS:
+        yield f"{each.id}: and {len(each.breaks) - MOST_BREAKS} more that break"
+    for over in each.over_budget:
+        yield (
+            f"{each.id}: blocks {_tell_blocks(over.blocks)} of {over.table} for "
+            f"{format_duration(over.blocked_s)}, and may for "
+            f"{format_duration(over.allowed_s)}"
+        )
+    yield from (f"{each.id}: {line}" for line in tell_forecasts(each))
     if len(each.losses) > MOST_LOSSES:
         yield f"{each.id}: and {len(each.losses) - MOST_LOSSES} more losses"
 
@@ -130,14 +161,18 @@ def _tell_evidence(each: MeasuredStatement) -> Iterator[str]:
     yield from each.words
 
 
+def tell_source(report: RehearseReport) -> str:
+    """Say what was copied."""
+    source = f"a copy of backup {report.backup_id}"
+    if report.backup_id is None:
+        source = "the schema alone"
+    return f"{source}, PostgreSQL {report.server_version}"
+
+
 def _build_facts(report: RehearseReport) -> Iterator[tuple[str, str]]:
     if report.migrations:
-        source = "the schema alone"
-        if report.backup_id:
-            source = f"backup {report.backup_id}"
-        yield "Copy of", f"{source}, PostgreSQL {report.server_version}"
-    yield "Left out", ", ".join(map(str, report.left))
-    yield "Over budget", ", ".join(report.over_budget)
+        yield "On", tell_source(report)
+    yield "Not rehearsed", ", ".join(map(str, report.left))
     yield "Noted", "\n".join(report.notes)
 
 
@@ -151,14 +186,9 @@ def _build_verdict(report: RehearseReport) -> RenderableType:
             good=True,
             hint="manage.py dbops_deploy",
         )
-    bad = [
-        each
-        for each in report.migrations
-        if each.round_trip in {RoundTrip.FAILED, RoundTrip.LOSSY}
-    ]
-    told = f"{len(bad)} of {number} to look at"
-    if report.over_budget:
-        told += f", {len(report.over_budget)} over budget"
+    told = f"{len(report.bad)} of {number} to look at"
+    if report.left:
+        told += f", {len(report.left)} not rehearsed"
     return build_verdict(
         told, good=False, hint="correct them, then manage.py dbops_rehearse again"
     )

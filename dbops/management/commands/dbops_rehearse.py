@@ -6,12 +6,14 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 from rich.console import RenderableType
+from rich.text import Text
 
 from dbops.management.base import DbopsCommand
 from dbops.operations.context import Context
 from dbops.operations.rehearsal_report import RehearseOptions, RehearseReport
 from dbops.operations.rehearse import rehearse
 from dbops.render.rehearse import render_rehearsal
+from dbops.render.rehearse_markdown import render_markdown
 
 
 class Command(DbopsCommand):
@@ -39,6 +41,16 @@ class Command(DbopsCommand):
             help="copy no rows: build the schema from the migrations",
         )
         parser.add_argument(
+            "--markdown", action="store_true", help="write Markdown for a pull request"
+        )
+        parser.add_argument(
+            "--allow-over-budget",
+            action="append",
+            default=[],
+            metavar="APP.NAME",
+            help='a migration that may block for longer than DBOPS["LOCK_BUDGET"]',
+        )
+        parser.add_argument(
             "--allow-lossy",
             action="append",
             default=[],
@@ -49,15 +61,19 @@ class Command(DbopsCommand):
     def operate(self, context: Context, options: dict[str, Any]) -> RehearseReport:
         """Rehearse."""
         self.verbosity = options["verbosity"]
+        self.markdown = options["markdown"]
         return rehearse(
             context,
             RehearseOptions(
                 backup=options["backup"],
                 schema_only=options["schema_only"],
+                allowed_over_budget=frozenset(options["allow_over_budget"]),
                 allowed_lossy=frozenset(options["allow_lossy"]),
             ),
         )
 
     def render(self, report: RehearseReport) -> RenderableType:
         """Return a line a migration, what was found, and the verdict."""
+        if self.markdown:
+            return Text(render_markdown(report))
         return render_rehearsal(report, long=self.verbosity > 1)
