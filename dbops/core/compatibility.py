@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dbops.core.catalog import Catalog, ObjectKind
+from dbops.core.catalog import Catalog, ObjectKind, SchemaObject
 
 NEW_THINGS = frozenset(
     {
@@ -101,9 +101,14 @@ def name_effect(before: Catalog, after: Catalog, breaks: tuple[Break, ...]) -> E
     """Say what a migration is, by what it did to the schema and to the old release."""
     if breaks:
         return Effect.CONTRACT
-    known = {(each.kind, each.name): each.definition for each in before.objects}
+    known = {(each.kind, each.name): _get_use(each) for each in before.objects}
     for each in after.objects:
         key = each.kind, each.name
-        if each.kind in NEW_THINGS and known.get(key) != each.definition:
+        if each.kind in NEW_THINGS and known.get(key) != _get_use(each):
             return Effect.EXPAND
     return Effect.NEUTRAL
+
+
+def _get_use(each: SchemaObject) -> str:
+    """Return what a release can see of an object: no comment."""
+    return each.definition.partition(" comment '")[0]

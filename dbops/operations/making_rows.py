@@ -174,11 +174,14 @@ def _invent_text(each: Any, kind: str, number: int, variant: Variant) -> str:
 
 
 INTEGERS = {
+    "AutoField",
+    "BigAutoField",
     "BigIntegerField",
     "IntegerField",
     "PositiveBigIntegerField",
     "PositiveIntegerField",
     "PositiveSmallIntegerField",
+    "SmallAutoField",
     "SmallIntegerField",
 }
 TEXTS = {

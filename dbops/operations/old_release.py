@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,6 +11,7 @@ from typing import Any
 from django.apps.registry import Apps
 from django.db import Error, OperationalError, models, transaction
 from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.state import ProjectState
 
 from dbops.core.compatibility import Answer, Probe
 from dbops.core.words import shorten
@@ -27,11 +28,20 @@ INSERTS = {
 AGAIN = "insert the same values again"
 
 
-def build_apps(context: Context) -> Apps:
-    """Return the historical models of what is applied now."""
+def build_state(context: Context) -> ProjectState:
+    """Return the project's state with what is applied now; its apps have the models."""
     loader = MigrationLoader(context.connection)
     applied = [key for key in loader.graph.nodes if key in loader.applied_migrations]
-    return loader.project_state(applied, at_end=True).apps
+    return loader.project_state(applied, at_end=True)
+
+
+def list_changed(before: ProjectState, after: ProjectState) -> set[str]:
+    """Return the labels, in lower case, of models that are others or new."""
+    return {
+        f"{app}.{name}"
+        for (app, name), model in after.models.items()
+        if (app, name) not in before.models or before.models[app, name] != model
+    }
 
 
 def list_models(
@@ -51,6 +61,24 @@ def list_models(
 
 def _strip(name: str) -> str:
     return name.replace('"', "").rpartition(".")[2]
+
+
+def list_with_referrers(
+    every: Sequence[type[models.Model]], found: Collection[type[models.Model]]
+) -> list[type[models.Model]]:
+    """Return the models found, and those that refer to them, however indirectly."""
+    reached = set(found)
+    more = True
+    while more:
+        new = {
+            model
+            for model in every
+            if model not in reached
+            and any(each.related_model in reached for each in model._meta.fields)  # noqa: SLF001
+        }
+        reached |= new
+        more = bool(new)
+    return [each for each in every if each in reached]
 
 
 class _PutBack(Exception):

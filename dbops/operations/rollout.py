@@ -14,7 +14,13 @@ from dbops.core.compatibility import (
     name_effect,
 )
 from dbops.operations.context import Context
-from dbops.operations.old_release import Prober, build_apps, list_models
+from dbops.operations.old_release import (
+    Prober,
+    build_state,
+    list_changed,
+    list_models,
+    list_with_referrers,
+)
 from dbops.postgres.old_statements import prepare_statements
 
 FAR_REACHING = frozenset({ObjectKind.FUNCTION, ObjectKind.DOMAIN, ObjectKind.ENUM})
@@ -33,8 +39,8 @@ class Rollout:
     def __init__(self, context: Context, statements: Sequence[str]) -> None:
         self._context = context
         self._prober = Prober(context)
-        self._first_apps = self._apps = build_apps(context)
-        self._answers = self._prober.probe(list_models(self._apps))
+        self._first = self._state = build_state(context)
+        self._answers = self._prober.probe(list_models(self._state.apps))
         self._first_answers = dict(self._answers)
         prepared = prepare_statements(context.connect(), statements)
         self._prepared = {
@@ -52,14 +58,14 @@ class Rollout:
         it has changed.
         """
         tables = self._widen(before, after, touched)
-        found = self._prober.probe(list_models(self._apps, tables))
+        found = self._prober.probe(list_models(self._state.apps, tables))
         breaks = (*find_breaks(self._answers, found), *self._prepare_again())
         self._move_on(tables)
         return name_effect(before, after, breaks), breaks
 
     def finish(self) -> tuple[Break, ...]:
         """Return what the release that runs now would break, after all migrations."""
-        models = list_models(self._first_apps, self._touched)
+        models = list_models(self._first.apps, self._touched)
         found = self._prober.probe(models)
         return (*find_breaks(self._first_answers, found), *self._broken)
 
@@ -87,17 +93,21 @@ class Rollout:
 
     def _move_on(self, tables: Tables) -> None:
         """Let the release know this migration, for the next one."""
-        self._apps = build_apps(self._context)
+        before, self._state = self._state, build_state(self._context)
         if tables is None:
-            self._answers = self._prober.probe(list_models(self._apps))
+            self._answers = self._prober.probe(list_models(self._state.apps))
             return
-        old = {each.subject for each in self._answers}
-        stale = [
+        known = {each.subject for each in self._answers}
+        changed = list_changed(before, self._state)
+        affected = set(list_models(self._state.apps, tables))
+        every = list(list_models(self._state.apps))
+        affected |= {
             model
-            for model in list_models(self._apps)
-            if model._meta.label not in old  # noqa: SLF001
-        ]
-        stale += [each for each in list_models(self._apps, tables) if each not in stale]
+            for model in every
+            if model._meta.label not in known  # noqa: SLF001
+            or model._meta.label_lower in changed  # noqa: SLF001
+        }
+        stale = list_with_referrers(every, affected)
         fresh = self._prober.probe(stale)
         labels = {model._meta.label for model in stale}  # noqa: SLF001
         kept: dict[Probe, Answer] = {

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
-from tests.databases import temporary_database
+from dbops.operations.check_digest import digest_migration
+from dbops.operations.history import get_id, read_history
+from dbops.postgres import scratch
+from dbops.postgres.rehearsals import fetch_rehearsal
+from tests.databases import connect, temporary_database
 from tests.lab import Lab, open_lab
+from tests.processes import start_in_lab, wait_until
 
 FIRST = """\
 migrations.CreateModel(
@@ -206,3 +215,312 @@ def test_notices_rows_that_a_reverse_leaves(filled: Lab) -> None:
     [statement] = found["statements"]
     assert statement["line"] == 4
     assert statement["changes"] == [{"relation": f"{filled.app}_thing", "rows": 1}]
+
+
+def test_a_lock_is_held_until_commit_however_short_its_statement(filled: Lab) -> None:
+    filled.write_migration(
+        "0002_add_color_and_sleep",
+        """
+        migrations.AddField("Thing", "color", models.IntegerField(null=True)),
+        migrations.RunSQL("SELECT pg_sleep(0.5)", migrations.RunSQL.noop),
+        migrations.AlterField("Thing", "size", models.BigIntegerField(default=0)),
+        """,
+    )
+
+    found = rehearse(filled)["0002_add_color_and_sleep"]
+
+    table = f"{filled.app}_thing"
+    add, sleep, alter = found["statements"]
+    assert add["duration_s"] < 0.3 < sleep["duration_s"]
+    assert (add["operation"], sleep["operation"], alter["operation"]) == (1, 2, 3)
+    assert add["line"] == 11
+    assert add["locks"] == [{"relation": table, "mode": "AccessExclusiveLock"}]
+    assert f'rewriting table "{table}"' in alter["words"]
+    assert {table, f"{table}_pkey"} <= set(found["rewrites"])
+    assert alter["scans"] == [{"relation": table, "rows": 500}]
+    assert alter["wal_bytes"] > 10_000
+    [lock] = found["locks"]
+    assert (lock["relation"], lock["mode"]) == (table, "AccessExclusiveLock")
+    assert lock["blocks"] == "reads"
+    assert 0.5 <= lock["held_s"] <= found["duration_s"]
+    [blocked] = found["blocked"]
+    assert blocked["reads_s"] == blocked["writes_s"] == lock["held_s"]
+
+
+def test_watches_statements_without_a_transaction_from_outside(filled: Lab) -> None:
+    table = f"{filled.app}_thing"
+    filled.execute(
+        f"INSERT INTO {table} (name, size) SELECT n::text, n"
+        " FROM generate_series(1, 60000) AS n"
+    )
+    filled.write_migration(
+        "0002_index_names",
+        f"""
+        migrations.RunSQL(
+            "CREATE INDEX CONCURRENTLY by_name_and_size ON {table} (name, size)",
+            "DROP INDEX CONCURRENTLY by_name_and_size"),
+        """,
+        atomic=False,
+        down="-- dbops: no-transaction\nDROP INDEX CONCURRENTLY by_name_and_size;",
+    )
+
+    found = rehearse(filled)["0002_index_names"]
+
+    [statement] = found["statements"]
+    assert not statement["in_transaction"]
+    modes = {(each["relation"], each["mode"]) for each in statement["locks"]}
+    assert (table, "ShareUpdateExclusiveLock") in modes
+    assert found["round_trip"] == "identical"
+    assert found["effect"] == "neutral"
+    assert found["blocked"] == []
+
+
+def test_over_budget_is_a_finding_until_a_person_names_the_migration(
+    filled: Lab,
+) -> None:
+    filled.write_migration(
+        "0002_add_and_sleep",
+        """
+        migrations.AddField("Thing", "color", models.IntegerField(null=True)),
+        migrations.RunSQL("SELECT pg_sleep(0.3)", migrations.RunSQL.noop),
+        """,
+    )
+    assert filled.run("dbops_backup").code == 0
+    budget = {"reads_s": 0.2, "writes_s": 5}
+
+    over = filled.run("dbops_rehearse", LOCK_BUDGET=budget)
+    allowed = filled.run(
+        "dbops_rehearse",
+        "--allow-over-budget",
+        f"{filled.app}.0002_add_and_sleep",
+        LOCK_BUDGET=budget,
+    )
+    wrong = filled.run("dbops_rehearse", LOCK_BUDGET={"read_s": 1})
+
+    assert over.code == 3
+    assert f"blocks reads and writes of {filled.app}_thing for 0.3" in over.out
+    assert "and may for 0.20 s" in over.out
+    assert allowed.code == 0
+    assert wrong.code == 2
+    assert '"read_s" is not one of' in wrong.err
+
+
+def test_runs_verify_sql_after_the_way_forward(filled: Lab) -> None:
+    filled.write_migration(
+        "0002_note", "migrations.RunSQL('SELECT 1', 'SELECT 1'),", down="SELECT 1;"
+    )
+    folder = filled.directory / filled.app / "migrations" / "sql" / "0002_note"
+    (folder / "verify.sql").write_text(
+        f"SELECT count(*) = 500 FROM {filled.app}_thing;\n"
+        f"SELECT count(*) > 500, max(size) FROM {filled.app}_thing;\n"
+        "SELECT 1 / 0;\n"
+        f"DELETE FROM {filled.app}_thing;\n"
+    )
+
+    failure = rehearse(filled, code=3)["0002_note"]["failure"]
+
+    assert failure["stage"] == "verify"
+    first, second, third = failure["message"].split("; ")
+    assert first.startswith("statement 2 of verify.sql")
+    assert first.endswith("returns False, 500")
+    assert second.endswith("raises: division by zero")
+    assert third.endswith("raises: cannot execute DELETE in a read-only transaction")
+
+
+def test_applies_first_what_is_later_than_the_backup(filled: Lab) -> None:
+    assert filled.run("dbops_backup").code == 0
+    filled.write_migration(
+        "0002_add_color",
+        'migrations.AddField("Thing", "color", models.IntegerField(null=True)),',
+    )
+    assert filled.run("migrate", "-v", "0").code == 0
+    filled.write_migration(
+        "0003_index_color",
+        'migrations.AddIndex("Thing", models.Index("color", name="by_color")),',
+    )
+
+    outcome = filled.run("dbops_rehearse", "--json")
+
+    assert outcome.code == 0, outcome.err
+    assert [each["id"] for each in outcome.json["migrations"]] == [
+        f"{filled.app}.0003_index_color"
+    ]
+    assert "0002_add_color" in outcome.json["notes"][0]
+
+
+def test_refuses_a_backup_that_has_later_migrations(filled: Lab) -> None:
+    filled.write_migration(
+        "0002_add_color",
+        'migrations.AddField("Thing", "color", models.IntegerField(null=True)),',
+    )
+    assert filled.run("migrate", "-v", "0").code == 0
+    assert filled.run("dbops_backup").code == 0
+    assert filled.run("migrate", filled.app, "0001", "-v", "0").code == 0
+
+    outcome = filled.run("dbops_rehearse")
+
+    assert outcome.code == 4
+    assert "has migrations that the database does not have" in outcome.err
+    assert "Next: manage.py dbops_rehearse --backup new" in outcome.err
+
+
+def test_says_what_to_do_without_a_backup(filled: Lab) -> None:
+    filled.write_migration("0002_none", "")
+    outcome = filled.run("dbops_rehearse")
+    assert outcome.code == 2
+    assert "manage.py dbops_backup" in outcome.err
+
+
+def test_says_that_nothing_is_pending(filled: Lab) -> None:
+    outcome = filled.run("dbops_rehearse")
+    assert (outcome.code, outcome.out) == (0, "Nothing is pending\n")
+
+
+def test_stops_at_a_migration_that_fails(filled: Lab) -> None:
+    filled.write_migration(
+        "0002_make_sizes_small",
+        'migrations.AlterField("Thing", "name", models.CharField(max_length=5)),',
+    )
+    filled.write_migration("0003_none", "")
+
+    outcome = filled.run("dbops_rehearse", "--backup", "new", "--json")
+
+    assert outcome.code == 3
+    [found] = outcome.json["migrations"]
+    assert found["failure"]["stage"] == "forward"
+    assert found["failure"]["message"] == "value too long for type character varying(5)"
+    assert found["failure"]["operation"] == "Alter field name on Thing"
+    assert found["failure"]["line"] == 10
+    assert outcome.json["left"] == [f"{filled.app}.0003_none"]
+
+
+def test_writes_markdown(filled: Lab) -> None:
+    filled.write_migration(
+        "0002_remove_slug", 'migrations.RemoveField("Thing", "slug"),'
+    )
+
+    outcome = filled.run("dbops_rehearse", "--backup", "new", "--markdown")
+
+    assert outcome.code == 3
+    lines = outcome.out.splitlines()
+    assert lines[0] == "### Rehearsal: 1 migration, 1 to look at"
+    [row] = [each for each in lines if each.startswith("| ❌ ")]
+    assert "| lossy | contract |" in row
+    assert "<details>" in outcome.out
+
+
+def test_leaves_the_database_alone_and_no_scratch_database(filled: Lab) -> None:
+    filled.write_migration(
+        "0002_change_all",
+        f"""
+        migrations.AlterField("Thing", "size", models.BigIntegerField(default=0)),
+        migrations.RunSQL("UPDATE {filled.app}_thing SET size = 0",
+                          migrations.RunSQL.noop),
+        """,
+    )
+    assert filled.run("dbops_backup").code == 0
+    before = filled.fetch_catalog().fingerprint, fetch_state(filled)
+
+    outcome = filled.run("dbops_rehearse", "--json")
+
+    assert outcome.code == 3
+    assert outcome.json["migrations"][0]["losses"][0]["kind"] == "values"
+    after = filled.fetch_catalog().fingerprint, fetch_state(filled)
+    assert after == (before[0], [(1, *before[1][0][1:])])
+    assert find_copies(filled) == []
+
+
+def fetch_state(lab: Lab) -> list[tuple[Any, ...]]:
+    """Return what nobody may change: rows, and counters of changes."""
+    with connect(lab.target) as session:
+        session.execute("SELECT pg_stat_force_next_flush()")
+        return session.execute(
+            f"""SELECT (SELECT count(*) FROM dbops_rehearsal),
+            (SELECT sum(hashtextextended(t::text, 0)) FROM {lab.app}_thing AS t),
+            (SELECT count(*) FROM django_migrations),
+            (SELECT pg_relation_filenode('{lab.app}_thing')),
+            (SELECT n_tup_upd + n_tup_del FROM pg_stat_user_tables
+              WHERE relname = '{lab.app}_thing'),
+            (SELECT deadlocks + conflicts FROM pg_stat_database
+              WHERE datname = current_database())""".encode()
+        ).fetchall()
+
+
+def find_copies(lab: Lab) -> list[str]:
+    """Return the scratch databases that have the lab's table."""
+    with connect(lab.target) as session:
+        rows = session.execute(
+            "SELECT datname FROM pg_database WHERE starts_with(datname, %s)",
+            [scratch.PREFIX],
+        ).fetchall()
+    return [name for (name,) in rows if is_copy(lab, name)]
+
+
+def is_copy(lab: Lab, name: str) -> bool:
+    try:
+        with connect(lab.target.with_database(name)) as session:
+            row = session.execute(
+                "SELECT to_regclass(%s)", [f"{lab.app}_thing"]
+            ).fetchone()
+    except psycopg.OperationalError:  # Of another test, and gone by now.
+        return False
+    return row is not None and row[0] is not None
+
+
+def test_a_killed_rehearsal_is_swept_up_by_the_next_command(filled: Lab) -> None:
+    filled.write_migration(
+        "0002_sleep",
+        "migrations.RunSQL('SELECT pg_sleep(1)', migrations.RunSQL.noop),",
+    )
+    with start_in_lab(filled, "dbops_rehearse", "--schema-only") as running:
+        running.wait_for("rehearsing")
+        running.interrupt(signal.SIGKILL)
+        running.process.wait()
+    [left] = find_copies(filled)
+
+    def is_used() -> bool:
+        with connect(filled.target) as session:
+            row = session.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = %s", [left]
+            ).fetchone()
+        return row is not None and row[0] > 0
+
+    wait_until(lambda: not is_used(), "its sessions to notice")
+    # A minute has passed.
+    old = re.sub(r"_\d+_", "_1000000000_", left)
+    filled.execute(f'ALTER DATABASE "{left}" RENAME TO "{old}"')
+    assert filled.run("dbops_rehearse", "--schema-only").code == 0
+    assert find_copies(filled) == []
+
+
+def test_keeps_the_rehearsal_in_the_ledger(filled: Lab) -> None:
+    filled.write_migration("0002_none", "")
+    rehearse(filled)
+    with filled.open() as context:
+        history = read_history(context)
+        [migration] = history.pending
+        row = fetch_rehearsal(
+            context.connect(), get_id(migration), digest_migration(migration)
+        )
+    assert row is not None
+    assert row.round_trip == "identical"
+    assert json.loads(row.report)["id"] == f"{filled.app}.0002_none"
+    assert row.backup_id
+
+
+def test_notices_an_extension_that_was_there_before_and_is_dropped(filled: Lab) -> None:
+    name = filled.fetch_value(
+        "SELECT name FROM pg_available_extensions WHERE name <> 'plpgsql' ORDER BY name"
+    )
+    if name is None:
+        pytest.skip("the server has no extension that could be created")
+    filled.write_migration(
+        "0002_extension",
+        f"CreateExtension('{name}'),",
+        helpers="from django.contrib.postgres.operations import CreateExtension\n",
+    )
+    filled.execute(f'CREATE EXTENSION "{name}"')
+
+    found = rehearse(filled, code=3)["0002_extension"]
+
+    assert ("extension", f"extension {name} is gone") in tell_losses(found)
