@@ -34,11 +34,9 @@ from dbops.operations.old_release import build_state
 from dbops.operations.rehearsal_report import MigrationRehearsal
 from dbops.operations.rehearse_history import (
     HistoryWalk,
-    build_ground,
-    go_back_far,
-    is_changed_for_good,
+    rehearse_downwards,
 )
-from dbops.operations.rehearse_one import find_return, rehearse_migration
+from dbops.operations.rehearse_one import find_return
 from dbops.operations.replay import find_other_server, open_replay
 from dbops.operations.run_plainly import apply_plainly
 from dbops.operations.schema import fetch_live_catalog
@@ -175,8 +173,8 @@ def build_round_trip_test(
 
     From an empty database up, with rows that are made up from the models' fields, and
     with `rows` once more: made at the last migration, carried down by the ways back,
-    and up again. `lossy` and `irreversible` name the migrations that a person puts up with,
-    `app.name`, and say why; what `down.sql` declares irreversible need not be named.
+    and up again. `lossy` and `irreversible` name the migrations that a person puts up
+    with, `app.name`, and say why; what `down.sql` declares need not be named.
     """
 
     def test_round_trips(request: pytest.FixtureRequest) -> None:
@@ -220,7 +218,7 @@ def rehearse_project(
 def _rehearse_with_rows(
     context: Context, history: History, rows: Rows
 ) -> Iterator[MigrationRehearsal]:
-    """Make rows at the head, go down with them, and rehearse on the way up."""
+    """Make rows at the last migration, and go down with them."""
     own = [
         number
         for number, each in enumerate(history.plan)
@@ -231,18 +229,11 @@ def _rehearse_with_rows(
     with open_replay(context, find_other_server(context)) as replay:
         replay.apply(history.plan)
         rows()
-        taken = set(go_back_far(context, history.plan[own[0] :]))
-        left = [each for each in history.plan if get_id(each) in taken]
-        ground = build_ground(context)
-        for migration in left:
-            if not is_project_migration(migration, context.settings):
-                apply_plainly(context, migration)
-                ground = build_ground(context)
-                continue
-            found = rehearse_migration(ground, migration, None)
-            yield found
-            if ground.is_broken or is_changed_for_good(found):
-                return
+        yield from rehearse_downwards(
+            context,
+            history.plan[own[0] :],
+            lambda each: is_project_migration(each, context.settings),
+        )
 
 
 def _tell(

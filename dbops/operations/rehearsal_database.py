@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from django.db.migrations import Migration
 
@@ -14,7 +15,9 @@ from dbops.core.manifest import Manifest
 from dbops.core.migration import MigrationId
 from dbops.core.origins import Mark, find_origins
 from dbops.core.progress import Progress
+from dbops.core.sampling import choose_files, find_foreign_keys
 from dbops.core.target import Target
+from dbops.core.words import count_of
 from dbops.errors import Refused
 from dbops.operations.back_up import back_up
 from dbops.operations.choosing import Chosen
@@ -34,7 +37,9 @@ from dbops.operations.replay import (
 from dbops.operations.restore import choose_intact
 from dbops.operations.run_plainly import apply_plainly
 from dbops.operations.sealing import build_seal
+from dbops.operations.writing import DATA
 from dbops.postgres.origins import fetch_next_xid, fetch_origins
+from dbops.postgres.sampling import drop_orphans
 from dbops.postgres.scratch import (
     fetch_search_path,
     open_maintenance_session,
@@ -42,6 +47,7 @@ from dbops.postgres.scratch import (
 )
 from dbops.postgres.session import open_session
 from dbops.postgres.snapshot import explain_server_failures
+from dbops.postgres.tools import ClientTools
 
 NEW = "new"
 
@@ -54,6 +60,8 @@ class Copy:
     """`backup` or `schema`."""
     backup_id: str | None = None
     taken_at: datetime | None = None
+    sample_percent: float | None = None
+    """How much of the large tables was copied; None for all."""
     origins: Mapping[Key, MigrationId] = field(default_factory=dict)
     """Which migration last touched each object, where it is known."""
     notes: tuple[str, ...] = ()
@@ -124,14 +132,7 @@ def _open_backup(
     with scratch_database(
         server, means.collations_from if is_own else None, search_path=path
     ) as target:
-        fill_database(
-            target,
-            means.tools,
-            chosen.backup,
-            chosen.backup.read_details(),
-            jobs=options.jobs,
-            progress=context.progress,
-        )
+        notes = _fill(target, means.tools, chosen, options, context.progress)
         with use_database(context, target), guard_others(context):
             for migration in missing:
                 context.progress(f"applying {get_id(migration)}, later than the backup")
@@ -141,8 +142,48 @@ def _open_backup(
                 source="backup",
                 backup_id=manifest.backup_id,
                 taken_at=manifest.taken_at,
-                notes=_tell_missing(missing),
+                sample_percent=options.sample_percent,
+                notes=(*notes, *_tell_missing(missing)),
             )
+
+
+def _fill(
+    target: Target,
+    tools: ClientTools,
+    chosen: Chosen,
+    options: RehearseOptions,
+    progress: Progress,
+) -> tuple[str, ...]:
+    """Restore the backup, or a part of its rows; return what is to be said of it."""
+    details = chosen.backup.read_details()
+    fill = partial(
+        fill_database,
+        target,
+        tools,
+        chosen.backup,
+        details,
+        jobs=options.jobs,
+        progress=progress,
+    )
+    if options.sample_percent is None:
+        fill()
+        return ()
+    files = list(chosen.backup.list(DATA))
+    kept = choose_files(files, options.sample_percent)
+    orphans = 0
+
+    def fit_together() -> None:
+        nonlocal orphans
+        progress("deleting rows whose other end was not copied")
+        orphans = drop_orphans(target, find_foreign_keys(details.catalog))
+
+    fill(keep=lambda file: file.path in kept, before_keys=fit_together)
+    note = (
+        f"a sample: {len(kept)} of {len(files)} files of rows were copied, and "
+        f"{count_of(orphans, 'row')} deleted that referred to others; "
+        "times are scaled by the sizes of tables"
+    )
+    return (note,)
 
 
 def _choose(context: Context, options: RehearseOptions) -> Chosen:

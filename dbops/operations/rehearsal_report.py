@@ -23,6 +23,10 @@ class RehearseOptions:
     backup: str = "latest"
     """`latest`, `new`, or the beginning of an id."""
     schema_only: bool = False
+    sample_percent: float | None = None
+    """How much of the large tables is copied; None for all."""
+    only: tuple[tuple[str, str], ...] = ()
+    """App and name of the migrations that are rehearsed; empty for all pending ones."""
     storage: str | None = None
     jobs: int = 2
     allowed_over_budget: frozenset[str] = frozenset()
@@ -84,6 +88,8 @@ class RehearseReport:
     taken_at: datetime | None
     """The moment whose rows the copy has."""
     server_version: str
+    sample_percent: float | None = None
+    """How much of the large tables was copied; times are scaled then."""
     migrations: tuple[MigrationRehearsal, ...] = ()
     left: tuple[MigrationId, ...] = ()
     """Not rehearsed: one before them left the copy in no known state."""

@@ -1,28 +1,28 @@
-"""Rehearse migrations one by one from the beginning, not only those that are pending."""
+"""Rehearse migrations one by one from the beginning, not only those pending."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from django.db import Error, transaction
+from django.db import Error, models, transaction
 from django.db.migrations import Migration
 from django.db.migrations.recorder import MigrationRecorder
+from django.db.migrations.state import ProjectState
 
-from dbops.core.migration import MigrationId
 from dbops.core.rehearsal import LABELS, ROWS, VALUES, RoundTrip
 from dbops.errors import DbopsError
 from dbops.operations.apply import StatementLog
 from dbops.operations.context import Context
-from dbops.operations.history import build_ignore, get_id, read_history
+from dbops.operations.history import build_ignore, read_history
 from dbops.operations.making_rows import NoValue, RowMaker, Variant
-from dbops.operations.old_release import build_state, list_models
+from dbops.operations.old_release import build_state, list_changed, list_models
 from dbops.operations.rehearsal_report import MigrationRehearsal
 from dbops.operations.rehearse_one import Ground, find_return, rehearse_migration
 from dbops.operations.replay import find_other_server, open_replay
 from dbops.operations.run_plainly import apply_plainly
 from dbops.operations.schema import fetch_live_catalog
-from dbops.operations.unapply import unapply_migration
+from dbops.operations.unapply import Way, unapply_migration
 from dbops.postgres.table_contents import fetch_table_sums
 
 Choose = Callable[[Migration], bool]
@@ -37,7 +37,7 @@ class HistoryWalk:
     plan: Sequence[Migration]
     choose: Choose
     made_up: bool = True
-    """Whether tables without rows get some that are made up from the models' fields."""
+    """Whether tables get rows that are made up from the models' fields."""
 
     def run(self) -> Iterator[MigrationRehearsal]:
         """Yield what is seen of each chosen migration, from the first one on.
@@ -57,6 +57,7 @@ class HistoryWalk:
                 MigrationRecorder(replay.connection).ensure_schema()
                 replay.apply(self.plan[:done])
                 ground: Ground | None = None
+                filler = RowFiller(self.context)
                 while done < last:
                     migration = self.plan[done]
                     done += 1
@@ -65,7 +66,7 @@ class HistoryWalk:
                         ground = None
                         continue
                     if self.made_up:
-                        make_up_rows(self.context)
+                        filler.fill()
                     ground = ground or build_ground(self.context)
                     if self.made_up:
                         ground.sums = fetch_table_sums(self.context.target)
@@ -93,41 +94,68 @@ def is_changed_for_good(found: MigrationRehearsal) -> bool:
     return any(each.kind not in {ROWS, VALUES, LABELS} for each in found.losses)
 
 
-def make_up_rows(context: Context) -> dict[str, str]:
-    """Give each table without rows some; return why not, by model, where that fails."""
-    failed: dict[str, str] = {}
-    maker = RowMaker(context.connection)
-    for model in list_models(build_state(context).apps):
-        if model._base_manager.using(context.alias).exists():  # noqa: SLF001
-            continue
-        for variant in (Variant.FULL, Variant.LEAST):
+class RowFiller:
+    """Gives tables rows that are made up from the fields of their models."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._maker = RowMaker(context.connection)
+        self._state = ProjectState()
+
+    def fill(self) -> dict[str, str]:
+        """Give rows to tables without any, and to those whose model is another now.
+
+        Returns why not, by model, where that fails.
+        """
+        before, self._state = self._state, build_state(self._context)
+        changed = list_changed(before, self._state)
+        failed: dict[str, str] = {}
+        for model in list_models(self._state.apps):
+            meta = model._meta  # noqa: SLF001
+            rows = model._base_manager.using(self._context.alias)  # noqa: SLF001
             try:
-                with transaction.atomic(using=context.alias):
-                    maker.make(model, variant)
+                if meta.label_lower in changed or not rows.exists():
+                    self._make(model)
             except (NoValue, Error, ValueError, TypeError) as error:
-                failed[model._meta.label] = str(error)  # noqa: SLF001
-    return failed
+                failed[meta.label] = str(error)
+        return failed
+
+    def _make(self, model: type[models.Model]) -> None:
+        for variant in (Variant.FULL, Variant.LEAST):
+            with transaction.atomic(using=self._context.alias):
+                self._maker.make(model, variant)
 
 
-def go_back_far(context: Context, plan: Sequence[Migration]) -> list[MigrationId]:
-    """Take back the applied migrations of the plan, newest first, as far as it goes.
+def rehearse_downwards(
+    context: Context, plan: Sequence[Migration], choose: Choose
+) -> Iterator[MigrationRehearsal]:
+    """Go down from the last migration of the plan, and rehearse each on the way.
 
-    Returns what was taken back, in that order. Stops at the first that has no way back,
-    or whose way back fails.
+    Rows are carried along by the ways back, and so each migration is tried with what
+    they have made of the rows. Ends at the first that has no way back, or whose way
+    back fails or loses a part of the schema.
     """
-    taken: list[MigrationId] = []
     for migration in reversed(plan):
-        try:
-            way = find_return(context, migration)
-            if isinstance(way, str):
-                break
-            unapply_migration(
-                context, migration, way, log=StatementLog(context), check=_accept
-            )
-        except (DbopsError, Error):
-            break
-        taken.append(get_id(migration))
-    return taken
+        way = find_return(context, migration)
+        if isinstance(way, str) or not _take_back(context, migration, way):
+            return
+        if not choose(migration):
+            continue
+        ground = build_ground(context)
+        found = rehearse_migration(ground, migration, None)
+        yield found
+        if ground.is_broken or is_changed_for_good(found):
+            return
+        _take_back(context, migration, way)
+
+
+def _take_back(context: Context, migration: Migration, way: Way) -> bool:
+    log = StatementLog(context)
+    try:
+        unapply_migration(context, migration, way, log=log, check=_accept)
+    except (DbopsError, Error):
+        return False
+    return True
 
 
 def _accept() -> None:

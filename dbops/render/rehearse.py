@@ -166,6 +166,8 @@ def tell_source(report: RehearseReport) -> str:
     source = f"a copy of backup {report.backup_id}"
     if report.backup_id is None:
         source = "the schema alone"
+    elif report.sample_percent is not None:
+        source = f"{report.sample_percent:g} % of backup {report.backup_id}"
     return f"{source}, PostgreSQL {report.server_version}"
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from dbops.operations.check_digest import digest_migration
 from dbops.operations.history import get_id, read_history
-from dbops.postgres import scratch
+from dbops.postgres import copying, scratch
 from dbops.postgres.rehearsals import fetch_rehearsal
 from tests.databases import connect, temporary_database
 from tests.lab import Lab, open_lab
@@ -525,3 +525,80 @@ def test_notices_an_extension_that_was_there_before_and_is_dropped(filled: Lab) 
     found = rehearse(filled, code=3)["0002_extension"]
 
     assert ("extension", f"extension {name} is gone") in tell_losses(found)
+
+
+def test_a_sample_fits_together_and_is_scaled(
+    filled: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = f"{filled.app}_thing"
+    filled.write_migration(
+        "0002_add_part",
+        """
+        migrations.CreateModel(
+            "Part",
+            [("id", models.BigAutoField(primary_key=True)),
+             ("thing", models.ForeignKey("Thing", models.CASCADE)),
+             ("whole", models.ForeignKey("Part", models.CASCADE, null=True))]),
+        """,
+    )
+    assert filled.run("migrate", "-v", "0").code == 0
+    filled.execute(
+        f"INSERT INTO {table} (name, size) SELECT n::text, n"
+        " FROM generate_series(1, 20000) AS n",
+        f"INSERT INTO {filled.app}_part (thing_id, whole_id)"
+        f" SELECT id, nullif(row_number() OVER (ORDER BY id DESC), 1) FROM {table}",
+        "VACUUM ANALYZE",
+    )
+    filled.write_migration(
+        "0003_grow_size",
+        'migrations.AlterField("Thing", "size", models.BigIntegerField(default=0)),',
+    )
+    monkeypatch.setattr(copying, "PORTION_BYTES", 128 << 10)
+    assert filled.run("dbops_backup").code == 0
+
+    outcome = filled.run("dbops_rehearse", "--sample", "20", "--json")
+
+    assert outcome.code == 0, outcome.err
+    report = outcome.json
+    assert report["sample_percent"] == 20
+    assert "deleted that referred to others" in report["notes"][0]
+    [found] = report["migrations"]
+    assert found["round_trip"] == "identical"
+    [forecast] = found["forecasts"]
+    assert forecast["scaled_by"] > 2
+    [blocked] = found["blocked"]
+    assert forecast["reads_s"] > 2 * blocked["reads_s"]
+    assert filled.run("dbops_rehearse", "--sample", "0").code == 2
+
+
+def test_rehearses_only_what_is_named(filled: Lab) -> None:
+    for number, letter in enumerate("abc", start=2):
+        filled.write_migration(
+            f"000{number}_add_{letter}",
+            f'migrations.AddField("Thing", "{letter}",'
+            " models.IntegerField(null=True)),",
+        )
+    only = ("--schema-only", "--migration", filled.app)
+
+    assert list(rehearse(filled, *only, "0003")) == ["0003_add_b"]
+    outcome = filled.run("dbops_rehearse", *only, "0001")
+    assert outcome.code == 2
+    assert "is not pending" in outcome.err
+
+
+def test_says_who_would_be_waited_for(filled: Lab) -> None:
+    filled.write_migration(
+        "0002_add_color",
+        'migrations.AddField("Thing", "color", models.IntegerField(null=True)),',
+    )
+    assert filled.run("dbops_backup").code == 0
+    with connect(filled.target, autocommit=False) as holder:
+        holder.execute(f"SELECT FROM {filled.app}_thing".encode())
+        outcome = filled.run("dbops_rehearse", "--json")
+        pid = holder.info.backend_pid
+
+    assert outcome.code == 0, outcome.err
+    [forecast] = outcome.json["migrations"][0]["forecasts"]
+    [who] = forecast["waits_for"]
+    assert f"pid {pid}" in who
+    assert forecast["requests"] is None or forecast["requests"] >= 0

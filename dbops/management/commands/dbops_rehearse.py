@@ -8,7 +8,7 @@ from django.core.management.base import CommandParser
 from rich.console import RenderableType
 from rich.text import Text
 
-from dbops.management.base import DbopsCommand
+from dbops.management.base import DbopsCommand, add_archive_options
 from dbops.operations.context import Context
 from dbops.operations.rehearsal_report import RehearseOptions, RehearseReport
 from dbops.operations.rehearse import rehearse
@@ -41,6 +41,23 @@ class Command(DbopsCommand):
             help="copy no rows: build the schema from the migrations",
         )
         parser.add_argument(
+            "--sample",
+            type=float,
+            metavar="PERCENT",
+            help="copy only so much of the large tables; times are scaled",
+        )
+        parser.add_argument(
+            "--migration",
+            nargs=2,
+            action="append",
+            default=[],
+            metavar=("APP", "NAME"),
+            help="rehearse only this one of the pending migrations; may be repeated",
+        )
+        add_archive_options(
+            parser, jobs_help="sessions that restore at a time (default: 2)"
+        )
+        parser.add_argument(
             "--markdown", action="store_true", help="write Markdown for a pull request"
         )
         parser.add_argument(
@@ -67,6 +84,10 @@ class Command(DbopsCommand):
             RehearseOptions(
                 backup=options["backup"],
                 schema_only=options["schema_only"],
+                sample_percent=options["sample"],
+                only=tuple((app, name) for app, name in options["migration"]),
+                storage=options["storage"],
+                jobs=options["jobs"],
                 allowed_over_budget=frozenset(options["allow_over_budget"]),
                 allowed_lossy=frozenset(options["allow_lossy"]),
             ),
