@@ -32,6 +32,7 @@ from dbops.operations.deploy_report import DeployReport
 from dbops.operations.doctor import DoctorReport
 from dbops.operations.drift import DriftReport
 from dbops.operations.prune import PruneReport
+from dbops.operations.rehearsal_report import RehearseReport
 from dbops.operations.resolve_report import ResolveReport
 from dbops.operations.restore import RestoreReport
 from dbops.operations.rollback_plan import RollbackReport
@@ -62,6 +63,7 @@ REPORTS = {
     "dbops_deploy": DeployReport,
     "dbops_doctor": DoctorReport,
     "dbops_drift": DriftReport,
+    "dbops_rehearse": RehearseReport,
     "dbops_resolve": ResolveReport,
     "dbops_restore": RestoreReport,
     "dbops_rollback": RollbackReport,

@@ -14,7 +14,7 @@ from dbops.operations.rehearsal_report import MigrationRehearsal, RehearseReport
 from dbops.render.text import build_facts, build_table, build_verdict, format_duration
 
 MOST_LOSSES = 8
-MOST_BREAKS = 3
+AS_LARGE = 0.1
 WORTH_TELLING_S = 0.05
 
 
@@ -75,7 +75,7 @@ def tell_forecasts(each: MigrationRehearsal) -> Iterator[str]:
             f"{one.table}: {what} blocked for {format_duration(longest * one.low)} to "
             f"{format_duration(longest * one.high)}"
         )
-        if one.scaled_by != 1:
+        if abs(one.scaled_by - 1) > AS_LARGE:
             text += f", scaled by {one.scaled_by:g}"
         if one.requests:
             text += f"; about {count_of(one.requests, 'request')} would wait"
@@ -95,10 +95,10 @@ def tell_findings(each: MigrationRehearsal) -> Iterator[str]:
         yield f"{each.id}: no way back: {each.reason}"
     for loss in each.losses[:MOST_LOSSES]:
         yield f"{each.id}: the way back loses: {loss}"
-    for broken in each.breaks[:MOST_BREAKS]:
-        yield f"{each.id}: breaks the release before it: {broken}"
-    if len(each.breaks) > MOST_BREAKS:
-        yield f"{each.id}: and {len(each.breaks) - MOST_BREAKS} more that break"
+    if each.breaks:
+        more = len(each.breaks) - 1
+        rest = f" (and {more} more)" if more else ""
+        yield f"{each.id}: breaks the release before it: {each.breaks[0]}{rest}"
     for over in each.over_budget:
         yield (
             f"{each.id}: blocks {_tell_blocks(over.blocks)} of {over.table} for "
@@ -132,6 +132,10 @@ def _build_details(each: MigrationRehearsal) -> Iterator[RenderableType]:
                 or "-"
             )
         )
+    for broken in each.breaks:
+        yield Text(f"  breaks the release before it: {broken}")
+        if broken.sql:
+            yield Text(f"    {broken.sql}")
     for note in each.notes:
         yield Text(f"  note: {note}")
 
@@ -191,6 +195,14 @@ def _build_verdict(report: RehearseReport) -> RenderableType:
     told = f"{len(report.bad)} of {number} to look at"
     if report.left:
         told += f", {len(report.left)} not rehearsed"
-    return build_verdict(
-        told, good=False, hint="correct them, then manage.py dbops_rehearse again"
-    )
+    return build_verdict(told, good=False, hint=_find_hint(report))
+
+
+def _find_hint(report: RehearseReport) -> str:
+    options = []
+    if any(each.round_trip is RoundTrip.LOSSY for each in report.bad):
+        options.append("--allow-lossy APP.NAME")
+    if any(each.over_budget for each in report.bad):
+        options.append("--allow-over-budget APP.NAME")
+    passed = f", or pass it with {' and '.join(options)}" if options else ""
+    return f"correct what is told{passed}, then manage.py dbops_rehearse"
