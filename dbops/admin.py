@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from dbops.models import BackupRecord, Deployment, Step
+from dbops.models import BackupRecord, Deployment, Rehearsal, Step
 
 if TYPE_CHECKING:
     StepBase = admin.TabularInline[Step, Deployment]
     DeploymentBase = admin.ModelAdmin[Deployment]
     BackupBase = admin.ModelAdmin[BackupRecord]
+    RehearsalBase = admin.ModelAdmin[Rehearsal]
 else:
     StepBase = admin.TabularInline
-    DeploymentBase = BackupBase = admin.ModelAdmin
+    DeploymentBase = BackupBase = RehearsalBase = admin.ModelAdmin
 
 
 class ReadOnly:
@@ -67,3 +68,11 @@ class BackupAdmin(ReadOnly, BackupBase):
     def get_queryset(self, request: HttpRequest) -> Any:
         """Newest first."""
         return super().get_queryset(request).order_by("-taken_at")
+
+
+@admin.register(Rehearsal)
+class RehearsalAdmin(ReadOnly, RehearsalBase):
+    """What was rehearsed on a copy of this database, and what came of it."""
+
+    list_display = ("rehearsed_at", "app", "migration", "round_trip", "duration_s")
+    list_filter = ("round_trip", "app")

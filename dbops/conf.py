@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,9 @@ class Settings:
     """How long one statement of a migration may wait for a strong lock."""
     lock_budget_s: float = 120.0
     """How long a migration is tried again when it does not get its locks."""
+    lock_budget: Mapping[str, Any] | None = None
+    """How long a migration may keep others from a table, as `dbops_rehearse` measures
+    it; default `{"reads_s": 1, "writes_s": 3}`."""
     notify: tuple[str, ...] = ()
     """URLs of apprise that are told when backups fail, and `mailto:` for ADMINS."""
     project_apps: tuple[str, ...] = ()

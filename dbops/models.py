@@ -131,3 +131,30 @@ class CatalogRecord(models.Model):
 
     def __str__(self) -> str:
         return self.fingerprint[:12]
+
+
+class Rehearsal(models.Model):
+    """What the rehearsal of one migration showed, on a copy of this database."""
+
+    id = models.UUIDField(primary_key=True)
+    run = models.UUIDField(help_text=_("the same for all of one run"))
+    rehearsed_at = models.DateTimeField()
+    actor = models.TextField(help_text=_("user of the operating system"))
+    host = models.TextField()
+    dbops_version = models.TextField()
+    server_version = models.TextField(help_text=_("of the scratch database"))
+    backup_id = models.TextField(help_text=_("empty where no rows were copied"))
+    app = models.TextField()
+    migration = models.TextField()
+    digest = models.TextField(help_text=_("of the migration as it was rehearsed"))
+    round_trip = models.TextField()
+    duration_s = models.FloatField()
+    report = models.TextField(help_text=_("all that was seen, as JSON"))
+
+    class Meta:
+        db_table = "dbops_rehearsal"
+        ordering = ("-rehearsed_at",)
+        verbose_name = _("rehearsal")
+
+    def __str__(self) -> str:
+        return f"{self.app}.{self.migration} {self.round_trip}"

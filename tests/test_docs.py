@@ -33,6 +33,7 @@ from dbops.operations.doctor import DoctorReport
 from dbops.operations.drift import DriftReport
 from dbops.operations.locks import LocksReport
 from dbops.operations.prune import PruneReport
+from dbops.operations.rehearsal_report import RehearseReport
 from dbops.operations.resolve_report import ResolveReport
 from dbops.operations.restore import RestoreReport
 from dbops.operations.rollback_plan import RollbackReport
@@ -64,6 +65,7 @@ REPORTS = {
     "dbops_doctor": DoctorReport,
     "dbops_drift": DriftReport,
     "dbops_locks": LocksReport,
+    "dbops_rehearse": RehearseReport,
     "dbops_resolve": ResolveReport,
     "dbops_restore": RestoreReport,
     "dbops_rollback": RollbackReport,

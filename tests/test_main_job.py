@@ -146,6 +146,7 @@ def test_the_main_job(site: Site) -> None:
         "dbops.0002_add_step_digest",
         "dbops.0003_add_restore_kind",
         "dbops.0004_add_locks_kind",
+        "dbops.0005_add_rehearsal",
         INITIAL,
     ]
 

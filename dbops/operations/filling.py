@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 
 from psycopg import errors, sql
@@ -35,10 +35,13 @@ def fill_database(
     jobs: int,
     progress: Progress,
     with_access: bool = False,
+    keep: Callable[[StoredFile], bool] = lambda _file: True,
+    before_keys: Callable[[], None] = lambda: None,
 ) -> None:
     """Restore tables, rows, and then what rows have to fit.
 
-    With `with_access` owners and grants, too.
+    With `with_access` owners and grants, too. Only the files of rows that `keep` says
+    are read; `before_keys` may make what is there fit together.
 
     Raises:
         Refused: a file is damaged, or was not written by dbops.
@@ -61,8 +64,10 @@ def fill_database(
 
         progress(f"restoring the tables with {tools}".replace("pg_dump", "pg_restore"))
         restore(Section.PRE_DATA)
-        _write_rows(target, backup, details, jobs, tell)
+        files = [each for each in backup.list(DATA) if keep(each)]
+        _write_rows(target, backup, details, files, jobs=jobs, progress=tell)
         restore(Section.DATA)
+        before_keys()
         progress("restoring indexes, keys and triggers")
         restore(Section.POST_DATA)
     if PUBLIC not in details.catalog.keys:
@@ -81,10 +86,16 @@ def _drop_public(target: Target) -> None:
 
 
 def _write_rows(
-    target: Target, backup: Backup, details: Details, jobs: int, progress: Progress
+    target: Target,
+    backup: Backup,
+    details: Details,
+    chosen: Sequence[StoredFile],
+    *,
+    jobs: int,
+    progress: Progress,
 ) -> None:
     columns = {each.name: each.columns for each in details.tables}
-    files = sorted(backup.list(DATA), key=lambda each: -each.size_bytes)
+    files = sorted(chosen, key=lambda each: -each.size_bytes)
     done, total = 0, sum(each.size_bytes for each in files) or 1
 
     def open_session() -> AbstractContextManager[Connection]:

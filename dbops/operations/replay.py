@@ -137,7 +137,7 @@ class Replay:
                 self.state = self._executor.apply_migration(self.state, migration)
             except (DbopsError, KeyboardInterrupt):
                 raise
-            except _WritesElsewhere as error:
+            except WritesElsewhere as error:
                 raise Refused(
                     f'migration "{get_id(migration)}" writes to database "{error}", '
                     "and a replay may change nothing there",
@@ -213,18 +213,18 @@ def open_replay(context: Context, server: Target | None = None) -> Iterator[Repl
             [each.name for each in path],
         ) as target,
         use_database(context, target) as connection,
-        _guard_others(context),
+        guard_others(context),
     ):
         state = ProjectState(real_apps=loader.unmigrated_apps)
         yield Replay(connection, state, target=target, own=own)
 
 
-class _WritesElsewhere(Exception):
+class WritesElsewhere(Exception):
     """A migration writes to the database of this alias, which is the live one."""
 
 
 @contextmanager
-def _guard_others(context: Context) -> Iterator[None]:
+def guard_others(context: Context) -> Iterator[None]:
     """Let the project's other databases only be read: they are no scratch databases.
 
     A router sends a migration's query to them where it names no database.
@@ -239,7 +239,7 @@ def _guard_others(context: Context) -> Iterator[None]:
                 alias: str = alias,
             ) -> Any:
                 if not str(query).lstrip().upper().startswith("SELECT"):
-                    raise _WritesElsewhere(alias)
+                    raise WritesElsewhere(alias)
                 return execute(query, *rest)
 
             stack.enter_context(connections[alias].execute_wrapper(refuse))

@@ -24,8 +24,10 @@ KEYS = {
     "dbops_deployment": "id",
     "dbops_backup": "backup_id",
     "dbops_step": "id",
+    "dbops_rehearsal": "id",
 }
-"""The ledger's tables and their primary keys, in an order that foreign keys allow."""
+"""The ledger's tables and their primary keys, in an order that foreign keys allow.
+Those that an older ledger does not have are passed over."""
 RESTORED = "restored"
 """The description of a step that a restore took, forward or backward."""
 
@@ -99,10 +101,12 @@ def _fetch_state(connection: Connection) -> _State:
 
 
 def _carry_tables(live: Connection, restored: Connection) -> int | None:
-    columns = {name: _fetch_columns(restored, name) for name in KEYS}
-    if any(set(columns[name]) - set(_fetch_columns(live, name)) for name in KEYS):
+    columns = {
+        name: found for name in KEYS if (found := _fetch_columns(restored, name))
+    }
+    if any(set(columns[name]) - set(_fetch_columns(live, name)) for name in columns):
         return None
-    return sum(_carry(live, restored, name, columns[name]) for name in KEYS)
+    return sum(_carry(live, restored, name, columns[name]) for name in columns)
 
 
 def _fetch_columns(connection: Connection, table: str) -> list[str]:

@@ -193,7 +193,7 @@ class Ledger:
             "ledger_start_deployment",
             id=self.deployment_id,
             kind=kind,
-            actor=_find_actor(),
+            actor=find_actor(),
             host=socket.gethostname(),
             git_revision=_find_git_revision(),
             dbops_version=__version__,
@@ -307,7 +307,7 @@ class Ledger:
         self._connection.execute(load(name), parameters)
 
 
-def _find_actor() -> str:
+def find_actor() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # No such user, as in many containers.

@@ -81,6 +81,7 @@ def test_adopts_a_database_that_matches(existing: Target, run: Run) -> None:
         ("dbops", "0002_add_step_digest"),
         ("dbops", "0003_add_restore_kind"),
         ("dbops", "0004_add_locks_kind"),
+        ("dbops", "0005_add_rehearsal"),
         ("neuroagent", "0001_initial"),
     ]
     status = run("dbops_status", "--json").json

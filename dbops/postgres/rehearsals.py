@@ -1,0 +1,93 @@
+"""The ledger's rehearsals: write them, and find the one that a migration has."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import uuid4
+
+from psycopg.rows import class_row
+
+from dbops import __version__
+from dbops.core.migration import MigrationId
+from dbops.postgres.ledger import find_actor
+from dbops.postgres.session import Connection
+from dbops.sql import load
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RehearsalEntry:
+    """What is written down of one rehearsed migration."""
+
+    migration: MigrationId
+    digest: str
+    round_trip: str
+    duration_s: float
+    report: str
+    """JSON."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RehearsalRow:
+    """What the ledger knows of a rehearsed migration."""
+
+    rehearsed_at: datetime
+    actor: str
+    backup_id: str
+    """Empty where no rows were copied."""
+    round_trip: str
+    duration_s: float
+    report: str
+    """JSON: the fields of `MigrationRehearsal`."""
+
+
+def rehearsals_exist(connection: Connection) -> bool:
+    """Say whether the ledger has a table for them: an older one does not."""
+    row = connection.execute(load("rehearsals_exist")).fetchone()
+    return row is not None and bool(row[0])
+
+
+def record_rehearsals(
+    connection: Connection,
+    entries: Iterable[RehearsalEntry],
+    *,
+    server_version: str,
+    backup_id: str,
+) -> None:
+    """Write down one run, all of its migrations or none."""
+    run = uuid4()
+    with connection.transaction():
+        for each in entries:
+            connection.execute(
+                load("rehearsal_record"),
+                {
+                    "id": uuid4(),
+                    "run": run,
+                    "actor": find_actor(),
+                    "host": socket.gethostname(),
+                    "dbops_version": __version__,
+                    "server_version": server_version,
+                    "backup_id": backup_id,
+                    "app": each.migration.app,
+                    "migration": each.migration.name,
+                    "digest": each.digest,
+                    "round_trip": each.round_trip,
+                    "duration_s": each.duration_s,
+                    "report": each.report,
+                },
+            )
+
+
+def fetch_rehearsal(
+    connection: Connection, migration: MigrationId, digest: str
+) -> RehearsalRow | None:
+    """Return the last rehearsal of a migration that says what this one says."""
+    if not rehearsals_exist(connection):
+        return None
+    with connection.cursor(row_factory=class_row(RehearsalRow)) as cursor:
+        return cursor.execute(
+            load("rehearsal_last"),
+            {"app": migration.app, "migration": migration.name, "digest": digest},
+        ).fetchone()
