@@ -39,6 +39,9 @@ class Settings:
     """How long one statement of a migration may wait for a strong lock."""
     lock_budget_s: float = 120.0
     """How long a migration is tried again when it does not get its locks."""
+    lock_rules_min_rows: int = 10_000
+    """Tables with fewer rows are small: a lock on one while it is scanned or rewritten
+    is a note in `dbops_check`."""
     notify: tuple[str, ...] = ()
     """URLs of apprise that are told when backups fail, and `mailto:` for ADMINS."""
     project_apps: tuple[str, ...] = ()
