@@ -77,6 +77,9 @@ ALTER TABLE c2 ADD COLUMN new int NULL CONSTRAINT new_fk REFERENCES p (id) DEFER
 -- add-column/foreign-key-with-default
 ALTER TABLE c2 ADD COLUMN new int DEFAULT 1 REFERENCES p (id)
 
+-- add-column/foreign-key-unique
+ALTER TABLE c2 ADD COLUMN new int UNIQUE REFERENCES p (id)
+
 -- add-column/foreign-key-self
 ALTER TABLE self ADD COLUMN new int REFERENCES self (id)
 

@@ -27,6 +27,8 @@ class Played:
     files: list[Finding] = field(default_factory=list)
     locks: list[Finding] = field(default_factory=list)
     silenced: list[Silenced] = field(default_factory=list)
+    statements: int = 0
+    """How many were judged."""
 
 
 def play_plan(
@@ -68,6 +70,7 @@ def play_plan(
                 return played
             steps = recorder.take_steps()
             if migration in judged:
+                played.statements += len(steps)
                 found, silenced = judge_migration(
                     migration, steps, sizes, context.settings
                 )

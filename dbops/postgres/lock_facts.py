@@ -34,8 +34,11 @@ def fetch_lock_facts(
     """
     parameters = {"names": list(names), "hops": EVERY_HOP if every_hop else 1}
     with connection.cursor(row_factory=dict_row) as cursor:
-        around = cursor.execute(load("lock_domains"), parameters).fetchone()
-        rows = cursor.execute(load("lock_facts"), parameters).fetchall()
+        # Planning takes longer than running them, and they come before each statement.
+        query = cursor.execute(load("lock_domains"), parameters, prepare=True)
+        around = query.fetchone()
+        query = cursor.execute(load("lock_facts"), parameters, prepare=True)
+        rows = query.fetchall()
     assert around is not None  # noqa: S101  It is one row.
     relations = {each.name: each for each in map(_build_relation, rows)}
     return Facts(

@@ -33,13 +33,14 @@ def add_column(
         return
     constraints = map(unwrap, column.constraints)
     parts = {get_enum(each, "contype"): each for each in constraints}
-    rules = ["add-column", *_list_rewrites(column, parts, facts)]
+    rewrites = list(_list_rewrites(column, parts, facts))
+    rules = ["add-column", *rewrites]
     if "CONSTR_CHECK" in parts:
         rules.append("add-column-check")
     if parts.keys() & {"CONSTR_UNIQUE", "CONSTR_PRIMARY"}:
         rules.append("add-column-unique")
     if key := parts.get("CONSTR_FOREIGN"):
-        has_values = "CONSTR_DEFAULT" in parts or len(rules) > 1
+        has_values = "CONSTR_DEFAULT" in parts or bool(rewrites)
         rules.append(f"add-column-foreign-key{'-default' if has_values else ''}")
         roles[Role.TARGET] = find_target(key, table, facts)
     for rule in rules:

@@ -20,6 +20,8 @@ from dbops.core.table_name import TableName
 PARTNERS = (Role.TARGET, Role.SOURCES, Role.CHECKED_SOURCES, Role.PARENT, Role.DEFAULT)
 AVOIDABLE = ("drop-index", "detach-partition", "drop-partition", "create-partition")
 """A moment of ACCESS EXCLUSIVE that another statement does without."""
+LOCKS_INDEXES = "reindex"
+"""Who reads the table looks at its indexes, so it is as if the table were locked."""
 CHANGES_ROWS = ("insert", "update", "delete")
 
 REWRITE = "dbops.W101"
@@ -74,6 +76,8 @@ class Hazard:
     operation: str = ""
     earlier_operation: str = ""
     reason: str = ""
+    others: int = 0
+    """How many more statements of the same operation, or transaction, do the same."""
 
 
 @dataclass(slots=True)
@@ -97,16 +101,36 @@ def judge_sql(statements: Iterable[str], facts: Facts) -> tuple[Hazard, ...]:
 
 
 def judge(steps: Sequence[Step]) -> tuple[Hazard, ...]:
-    """Return the hazards of the steps, in their order."""
+    """Return the hazards of the steps, in their order.
+
+    What statements of one operation do alike is one hazard; so is what is kept, or
+    taken along, for the length of one transaction.
+    """
     transactions: dict[str, _Transaction] = {}
-    found: list[Hazard] = []
-    for step in steps:
+    found: dict[tuple[object, ...], Hazard] = {}
+    for number, step in enumerate(steps):
         if step.transaction is None:
             transaction = _Transaction()
         else:
             transaction = transactions.setdefault(step.transaction, _Transaction())
-        found += _judge_step(step, transaction)
-    return tuple(found)
+        for hazard in _judge_step(step, transaction):
+            together: object = step.operation
+            if hazard.id in (HELD, HELD_DATA, PARTNER):
+                together = number if step.transaction is None else step.transaction
+            elif hazard.id == NOT_UNDERSTOOD:
+                together = step.sql
+            key = (hazard.id, hazard.blocks, together)
+            found[key] = _join(found[key], hazard) if key in found else hazard
+    return tuple(found.values())
+
+
+def _join(first: Hazard, second: Hazard) -> Hazard:
+    return replace(
+        first,
+        relations=tuple(dict.fromkeys(first.relations + second.relations)),
+        works_on=tuple(dict.fromkeys(first.works_on + second.works_on)),
+        others=first.others + 1,
+    )
 
 
 def _judge_step(step: Step, transaction: _Transaction) -> Iterator[Hazard]:
@@ -145,6 +169,8 @@ def _judge_prediction(
     elif any(each.work for each in locks):
         yield from _judge_hold(step, prediction, locks, transaction, HELD)
     for each in locks:
+        if each.role is Role.INDEX:
+            continue
         held = transaction.held.get(each.relation)
         if each.mode.blocks != "none" and (held is None or each.mode > held.mode):
             transaction.held[each.relation] = _Held(each.mode, step)
@@ -171,7 +197,11 @@ def _judge_own(
                 id_, step, [each.relation for each in these], sql=prediction.sql,
                 lock=first,
             )  # fmt: skip
-    brief = [each for each in locks if not each.work and each.mode.blocks != "none"]
+    brief = [
+        each
+        for each in locks
+        if not each.work and each.mode.blocks != "none" and each.role is not Role.INDEX
+    ]
     if avoidable := [each for each in brief if each.rule in AVOIDABLE]:
         yield _build(
             AVOIDABLE_LOCK, step, [each.relation for each in avoidable],
@@ -185,7 +215,7 @@ def _judge_own(
 
 
 def _get_id(lock: PredictedLock) -> str:
-    if lock.mode.blocks == "reads":
+    if lock.mode.blocks == "reads" or lock.rule == LOCKS_INDEXES:
         return {Work.REWRITE: REWRITE, Work.BUILD: BUILD}.get(
             lock.work or Work.SCAN, SCAN
         )
@@ -244,9 +274,10 @@ def _build(
     lock: PredictedLock | None = None,
     reason: str = "",
 ) -> Hazard:
+    blocks: Blocks = lock.mode.blocks if lock else "none"
     return Hazard(
         id=id_,
-        blocks=lock.mode.blocks if lock else "none",
+        blocks="reads" if lock and lock.rule == LOCKS_INDEXES else blocks,
         relations=tuple(relations),
         works_on=tuple(relations),
         rule=lock.rule if lock else "",

@@ -34,6 +34,8 @@ def tell_hazard(hazard: Hazard) -> str:
     """Return what is wrong, without the migration."""
     names = tell_names(hazard.relations)
     statement = f"`{shorten(hazard.sql, LONGEST_SQL)}`"
+    if hazard.others:
+        statement += f" (and {hazard.others} more)"
     match hazard.id:
         case ids.NOT_UNDERSTOOD:
             return f"what {statement} locks is not understood: {hazard.reason}"
