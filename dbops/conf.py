@@ -51,6 +51,9 @@ class Settings:
     lock_budget: Mapping[str, Any] | None = None
     """How long a migration may keep others from a table, as `dbops_rehearse` measures
     it; default `{"reads_s": 1, "writes_s": 3}`."""
+    lock_rules_min_rows: int = 10_000
+    """Tables with fewer rows are small: a lock on one while it is scanned or rewritten
+    is a note in `dbops_check`."""
     notify: tuple[str, ...] = ()
     """URLs of apprise that are told when backups fail, and `mailto:` for ADMINS."""
     project_apps: tuple[str, ...] = ()

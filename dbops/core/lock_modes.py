@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Literal
+
+Blocks = Literal["none", "writes", "reads"]
 
 
 class LockMode(IntEnum):
@@ -15,13 +18,21 @@ class LockMode(IntEnum):
     """
 
     ACCESS_SHARE = 1
+    """SELECT."""
     ROW_SHARE = 2
+    """SELECT FOR UPDATE, and what a foreign key looks at."""
     ROW_EXCLUSIVE = 3
+    """INSERT, UPDATE, DELETE."""
     SHARE_UPDATE_EXCLUSIVE = 4
+    """VACUUM, ANALYZE, CREATE INDEX CONCURRENTLY, VALIDATE CONSTRAINT."""
     SHARE = 5
+    """CREATE INDEX."""
     SHARE_ROW_EXCLUSIVE = 6
+    """ADD FOREIGN KEY, CREATE TRIGGER."""
     EXCLUSIVE = 7
+    """REFRESH MATERIALIZED VIEW CONCURRENTLY."""
     ACCESS_EXCLUSIVE = 8
+    """Most of ALTER TABLE, DROP, TRUNCATE."""
 
     @property
     def pg_name(self) -> str:
@@ -42,7 +53,7 @@ class LockMode(IntEnum):
         return self.name.replace("_", " ")
 
     @property
-    def blocks(self) -> str:
+    def blocks(self) -> Blocks:
         """What a statement of others waits for it: `reads` (writes, too), `writes`.
 
         >>> [LockMode(each).blocks for each in (4, 6, 7, 8)]

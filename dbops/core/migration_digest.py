@@ -12,6 +12,8 @@ VERSION = "1"
 """In front of each digest; those of two versions cannot be compared."""
 
 NO_MEANING = frozenset(("kind", "type_comment", "type_params", "type_ignores"))
+SILENCED = "dbops_silenced"
+"""What a migration calls the findings that are left out: no part of what it does."""
 WITH_DOCSTRING = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -90,11 +92,23 @@ def _list_fields(node: ast.AST) -> Iterator[tuple[str, object]]:
     for name, value in sorted(ast.iter_fields(node)):
         told = value
         if name == "body" and isinstance(node, WITH_DOCSTRING):
-            told = node.body[ast.get_docstring(node, clean=False) is not None :]
+            told = [
+                each
+                for each in node.body[
+                    ast.get_docstring(node, clean=False) is not None :
+                ]
+                if not _is_silencing(each)
+            ]
         elif isinstance(node, ast.JoinedStr):
             told = _join_constants(node.values)
         if name not in NO_MEANING and told is not None and told != []:
             yield name, told
+
+
+def _is_silencing(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Assign) and any(
+        isinstance(each, ast.Name) and each.id == SILENCED for each in node.targets
+    )
 
 
 def _join_constants(values: list[ast.expr]) -> list[ast.expr]:

@@ -17,11 +17,7 @@ from dbops.core.migration_digest import is_comparable
 from dbops.errors import DbopsError, Refused, UsageError
 from dbops.operations.check_digest import digest_migration, get_path
 from dbops.operations.check_enums import find_early_uses
-from dbops.operations.check_files import (
-    find_file_faults,
-    find_name_faults,
-    find_stale_files,
-)
+from dbops.operations.check_files import find_file_faults, find_name_faults
 from dbops.operations.check_graph import (
     Project,
     find_conflicts,
@@ -30,6 +26,14 @@ from dbops.operations.check_graph import (
     read_project,
 )
 from dbops.operations.check_indexes import find_lost_indexes
+from dbops.operations.check_locks import (
+    Silenced,
+    build_missing_parser,
+    choose_judged,
+    fetch_sizes,
+    needs_parser,
+)
+from dbops.operations.check_replay import play_plan
 from dbops.operations.context import Context
 from dbops.operations.history import get_id, read_history
 from dbops.operations.sql_files import is_project_migration
@@ -46,7 +50,9 @@ class CheckReport:
     migrations: int
     """How many of the project's migrations were looked at."""
     silenced: int = 0
-    """Findings left out for SILENCED_SYSTEM_CHECKS."""
+    """Findings left out for SILENCED_SYSTEM_CHECKS, and those of `answered_for`."""
+    answered_for: tuple[Silenced, ...] = ()
+    """Findings that their migrations have a reason for."""
 
     @property
     def exit_code(self) -> int:
@@ -90,6 +96,8 @@ class _Run:
         self.findings: list[Finding] = []
         self.checked: list[str] = []
         self.migrations = 0
+        self.answered_for: list[Silenced] = []
+        self._is_empty = False
         self._pending: tuple[MigrationId, ...] = ()
 
     def build_report(self) -> CheckReport:
@@ -99,7 +107,8 @@ class _Run:
             findings=told,
             checked=tuple(self.checked),
             migrations=self.migrations,
-            silenced=len(self.findings) - len(told),
+            silenced=len(self.findings) - len(told) + len(self.answered_for),
+            answered_for=tuple(self.answered_for),
         )
 
     def add(self, rule: str, findings: Iterable[Finding]) -> None:
@@ -127,11 +136,27 @@ class _Run:
                 find_edited(self.context, project.loader, settings, self.labels),
             )
             if not project.conflicts:
-                held = hold_pending(project, pending)
-                progress = self.context.progress
-                self.add(
-                    "sql", find_stale_files(self.context, project.plan, held, progress)
-                )
+                self._check_played(project)
+
+    def _check_played(self, project: Project) -> None:
+        judged = choose_judged(
+            project, self.labels, self._pending, is_empty=self._is_empty
+        )
+        if needs_parser():
+            judged = ()
+        played = play_plan(
+            self.context,
+            project.plan,
+            hold_pending(project, self._pending),
+            judged,
+            fetch_sizes(self.context, known=not self._is_empty),
+        )
+        self.add("sql", played.files)
+        if needs_parser():
+            self.findings.append(build_missing_parser())
+            return
+        self.add("locks", played.locks)
+        self.answered_for += played.silenced
 
     def _check_history(self, project: Project) -> None:
         try:
@@ -141,6 +166,7 @@ class _Run:
                 self.add("history", [_build_contradiction(error)])
             return
         self._pending = tuple(map(get_id, history.pending))
+        self._is_empty = not history.applied
         self.checked.append("history")
 
 

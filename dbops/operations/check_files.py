@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 from pathlib import Path
 
 from django.db.migrations import Migration
-from django.db.migrations.recorder import MigrationRecorder
 
 from dbops.core.finding import Finding, Level
+from dbops.core.migration import MigrationId
 from dbops.core.migration_digest import normalise_statement
-from dbops.core.progress import Progress, silent
 from dbops.core.sql_script import NOT_WRITTEN, Unwritten, parse_down, split_statements
 from dbops.errors import Refused, ServerFailed
 from dbops.operations.check_digest import get_path
-from dbops.operations.context import Context
 from dbops.operations.history import get_id
 from dbops.operations.naming import find_name_fault
-from dbops.operations.replay import open_replay
 from dbops.operations.sql_files import DOWN_FILE, FORWARD_FILE, get_sql_directory
-from dbops.operations.sql_recording import record_forward
 
 LINE = re.compile(r"line (\d+): ")
 LONGEST_TOLD = 70
@@ -97,44 +93,17 @@ def _judge_down(migration: Migration, path: Path) -> Iterator[Finding]:
         )
 
 
-def find_stale_files(
-    context: Context,
-    plan: Sequence[Migration],
-    held: Iterable[Migration],
-    tell: Progress = silent,
-) -> Iterator[Finding]:
-    """Yield the `migration.sql` files that are not what Django runs.
-
-    All are played on one scratch database, at the state that their migration finds.
-
-    Raises:
-        Refused: the role may not create databases.
-        ServerFailed: the server cannot be reached.
-    """
-    wanted = {
+def list_files(held: Iterable[Migration]) -> dict[MigrationId, Path]:
+    """Return the `migration.sql` files that are there, by their migrations."""
+    return {
         get_id(each): path
         for each in held
         if (path := get_sql_directory(each) / FORWARD_FILE).is_file()
     }
-    last = max((i for i, each in enumerate(plan, 1) if get_id(each) in wanted),
-               default=0)  # fmt: skip
-    if not last:
-        return
-    tell("playing the migrations on a scratch database")
-    with open_replay(context) as replay:
-        # Else the first migration would seem to make this table.
-        MigrationRecorder(replay.connection).ensure_schema()
-        for migration in plan[:last]:
-            try:
-                body = record_forward(replay, migration).body
-            except ServerFailed as error:
-                yield _build_failure(migration, error)
-                return
-            if get_id(migration) in wanted:
-                yield from _compare(migration, wanted[get_id(migration)], body)
 
 
-def _build_failure(migration: Migration, error: ServerFailed) -> Finding:
+def build_failure(migration: Migration, error: ServerFailed) -> Finding:
+    """Return the finding for a migration that fails on an empty database."""
     return Finding(
         id="dbops.E005",
         level=Level.ERROR,
@@ -145,7 +114,8 @@ def _build_failure(migration: Migration, error: ServerFailed) -> Finding:
     )
 
 
-def _compare(migration: Migration, path: Path, body: str) -> Iterator[Finding]:
+def compare_file(migration: Migration, path: Path, body: str) -> Iterator[Finding]:
+    """Yield where a `migration.sql` is not what Django runs."""
     text = path.read_text(encoding="utf-8", errors="replace")
     position = 0
     pairs = zip_longest(split_statements(text), split_statements(body), fillvalue="")

@@ -42,7 +42,7 @@ def read_project(settings: Settings, labels: Collection[str]) -> Project:
         Exception: whatever importing a broken migration raises.
     """
     loader = MigrationLoader(None, ignore_no_migrations=True)
-    plan = _list_plan(loader)
+    plan = list_plan(loader)
     replaced = {
         key for each in loader.disk_migrations.values() for key in each.replaces
     }
@@ -62,7 +62,8 @@ def read_project(settings: Settings, labels: Collection[str]) -> Project:
     )
 
 
-def _list_plan(loader: MigrationLoader) -> tuple[Migration, ...]:
+def list_plan(loader: MigrationLoader) -> tuple[Migration, ...]:
+    """Return the migrations in the order of a fresh `migrate`."""
     keys = dict.fromkeys(
         key
         for leaf in sorted(loader.graph.leaf_nodes())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from typing import Any, Protocol
 
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -75,7 +75,21 @@ class Recording:
             self._paused = False
 
 
-def record_forward(replay: Replay, migration: Migration) -> Recording:
+class Observer(Protocol):
+    """Who else wants to know which operation runs."""
+
+    def watch(
+        self, number: str, operation: Operation, editor: BaseDatabaseSchemaEditor
+    ) -> AbstractContextManager[None]:
+        """Return a block around the run of one operation; `number` is as in `2.1`."""
+
+    def watch_all(self) -> AbstractContextManager[None]:
+        """Return a block around the run of the migration."""
+
+
+def record_forward(
+    replay: Replay, migration: Migration, observer: Observer | None = None
+) -> Recording:
     """Apply the migration to the scratch database; return the SQL that did it.
 
     Raises:
@@ -84,6 +98,13 @@ def record_forward(replay: Replay, migration: Migration) -> Recording:
     recording = Recording()
 
     def run(label: str, operation: Operation, original: Run, args: Any) -> None:
+        if observer is None:
+            take_down(label, operation, original, args)
+            return
+        with observer.watch(label.split()[1], operation, args[1]):
+            take_down(label, operation, original, args)
+
+    def take_down(label: str, operation: Operation, original: Run, args: Any) -> None:
         recording.open(operation.describe())
         if operation.reduces_to_sql:
             original(*args)
@@ -96,6 +117,7 @@ def record_forward(replay: Replay, migration: Migration) -> Recording:
     with (
         _record_editor(replay.connection, recording.add),
         _watch_operations(migration, "database_forwards", run),
+        observer.watch_all() if observer else nullcontext(),
     ):
         replay.apply([migration])
     return recording

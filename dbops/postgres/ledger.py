@@ -223,7 +223,7 @@ class Ledger:
             "ledger_record_act",
             id=self.deployment_id,
             state="done" if done else "failed",
-            actor=_find_actor(),
+            actor=find_actor(),
             host=socket.gethostname(),
             git_revision=_find_git_revision(),
             dbops_version=__version__,

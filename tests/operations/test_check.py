@@ -89,7 +89,7 @@ def test_finds_nothing_where_nothing_is_wrong(held: Lab) -> None:
     assert (outcome.json["findings"], outcome.code) == ([], 0)
     assert outcome.json["checked"] == [
         "history", "graph", "names", "files", "enums", "indexes", "models", "edited",
-        "sql",
+        "sql", "locks",
     ]  # fmt: skip
     assert held.run("dbops_check", "--verbosity", "0").out == (
         "Nothing found in 1 migration\nNext: manage.py dbops_status\n"
