@@ -19,6 +19,7 @@ import pytest
 
 from dbops.core.finding import Level
 from tests.checkups import find_all, find_one
+from tests.clusters import mount_disk
 from tests.databases import temporary_database
 from tests.lab import THING, Lab, Outcome, open_lab
 from tests.processes import wait_until
@@ -155,12 +156,28 @@ def test_takes_shows_and_verifies_at_both_levels(
     shown = lab.run("dbops_backups", "show", label)
     assert "restored into a server of its own, all rows read" in shown.out
     assert f"Needs        {oldest['backup_id']}" in shown.out
-    assert (
-        only_json(
-            lab.run("dbops_backups", "check", "--min-level", "restored", "--json")
-        )["backup_id"]
-        == label
-    )
+    checked = lab.run("dbops_backups", "check", "--min-level", "restored", "--json")
+    assert only_json(checked)["backup_id"] == label
+
+    archived.run("annotate", f"--set={label}", "--annotation=dbops-fingerprint=0000")
+    report = only_json(lab.run(*verify), 3)
+    (problem,) = report["problems"]
+    assert problem.startswith(f'the schema of "{lab.target.database}" is not the one')
+    with damage(archived, oldest["backup_id"]) as path:
+        report = only_json(lab.run(*verify), 3)
+    assert report["problems"] == [f'invalid checksum "{path}"']
+    assert list(room.iterdir()) == []
+
+
+def test_refuses_to_restore_where_there_is_no_room(
+    lab: Lab, archived: Archived, room: Path
+) -> None:
+    with mount_disk(room, "1m"):
+        outcome = lab.run(
+            "dbops_backups", "verify", archived.list_labels()[0], "--level", "restored"
+        )
+    assert outcome.code == 4
+    assert f'below "{room}", which has 1.0 MB free' in outcome.err
 
 
 @contextmanager
@@ -433,6 +450,37 @@ def test_goes_back_to_before_a_deployment_by_the_printed_command(
             assert "To go back     stop the server, run this, and start it" in again.out
             status = lab.run("dbops_status")
             assert (status.code, lab.fetch_history()[-1]) == (0, "0002_drop_name")
+
+
+def test_points_back_in_time_when_a_person_has_to_repair(
+    lab: Lab, archived: Archived
+) -> None:
+    lab.run("migrate")
+    table = f"{lab.app}_thing"
+    lab.execute(f"INSERT INTO {table} (name) VALUES ('same'), ('same')")
+    lab.write_migration(
+        "0002_half",
+        'migrations.RunSQL("CREATE TABLE half ()"),'
+        f'migrations.RunSQL("CREATE UNIQUE INDEX one ON {table} (name)"),',
+        atomic=False,
+        down="-- dbops: irreversible: a test",
+    )
+
+    outcome = lab.run("dbops_deploy", "--json", BACKUP_LEVEL="none")
+
+    assert outcome.code == 9, outcome
+    (name,) = (
+        name
+        for each in archived.fetch_info()["backup"]
+        for name in each.get("annotation", {})
+        if name == f"dbops-{outcome.json['deployment_id']}"
+    )
+    command = outcome.json["restore_point"]["command"]
+    assert f"--target={name} " in command
+    assert (
+        f"or stop the server, go back in time with {command}, and start it"
+        in (outcome.json["error"]["hint"])
+    )
 
 
 def test_makes_a_restore_point_before_a_rollback(lab: Lab, archived: Archived) -> None:
