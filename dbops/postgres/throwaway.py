@@ -36,6 +36,7 @@ RECOVERY_LIMIT_S = 6 * 3600.0
 """How long it may replay the WAL of a backup."""
 POLL_S = 0.05
 LAST_LINES = 5
+PREFIX = "dbops-verify-"
 
 SETTINGS = {
     # Nothing of the server it comes from may take effect: not its archive, not its
@@ -126,8 +127,8 @@ def make_throwaway(
             hint="name a larger disk in TMPDIR, or verify with --level checksum",
         )
     # Short, since a socket's path may have 100 bytes; its name is no secret.
-    ours = Path(tempfile.mkdtemp(prefix="dbops-", dir=_find_short_place(root)))
-    directory = root / f"dbops-verify-{secrets.token_hex(6)}"
+    ours = Path(tempfile.mkdtemp(prefix=PREFIX, dir=_find_short_place(root)))
+    directory = root / f"{PREFIX}{secrets.token_hex(6)}"
     place = Throwaway(prefix=prefix, directory=directory, ours=ours)
     try:
         place.sockets.mkdir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shlex
 import shutil
@@ -22,7 +23,8 @@ from tests.checkups import find_all, find_one
 from tests.clusters import mount_disk
 from tests.databases import temporary_database
 from tests.lab import THING, Lab, Outcome, open_lab
-from tests.processes import wait_until
+from tests.operations.conftest import read_command_lines
+from tests.processes import start_in_lab, wait_until
 from tests.repositories import STANZA, Archived, make_archived
 
 DROP_NAME = 'migrations.RemoveField("Thing", "name"),\n'
@@ -36,8 +38,10 @@ def short_directory() -> Iterator[Path]:
     root = os.environ.get("PYTEST_DEBUG_TEMPROOT")
     place = Path(tempfile.mkdtemp(prefix="dbops-", dir=root))
     place.chmod(0o755)
-    yield place
-    shutil.rmtree(place)
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place)
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +121,15 @@ def room(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     with short_directory() as place:
         place.chmod(0o1777)
         monkeypatch.setattr(tempfile, "tempdir", str(place))
+        monkeypatch.setenv("TMPDIR", str(place))
         yield place
+
+
+def find_sockets(directory: Path) -> set[str]:
+    """Return where the server of a restored directory keeps its socket, if it runs."""
+    option = re.compile(rb"--hba_file=([^\0]+)/pg_hba\.conf")
+    lines = (line for line in read_command_lines().values() if bytes(directory) in line)
+    return {hit[1].decode() for line in lines if (hit := option.search(line))}
 
 
 def test_takes_shows_and_verifies_at_both_levels(
@@ -158,6 +170,16 @@ def test_takes_shows_and_verifies_at_both_levels(
     assert f"Needs        {oldest['backup_id']}" in shown.out
     checked = lab.run("dbops_backups", "check", "--min-level", "restored", "--json")
     assert only_json(checked)["backup_id"] == label
+
+    with start_in_lab(lab, *verify) as running:
+        running.wait_for("reading all rows")
+        (directory,) = room.glob("dbops-verify-*")
+        (place,) = find_sockets(directory)
+        running.interrupt(signal.SIGKILL)
+        running.finish()
+    wait_until(lambda: not find_sockets(directory), "the restored server to end")
+    shutil.rmtree(directory)
+    shutil.rmtree(place)
 
     archived.run("annotate", f"--set={label}", "--annotation=dbops-fingerprint=0000")
     report = only_json(lab.run(*verify), 3)
