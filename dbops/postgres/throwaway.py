@@ -16,13 +16,14 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 
 from dbops.core.target import Target
+from dbops.core.words import format_size
 from dbops.errors import Refused, ToolFailed
 from dbops.postgres.pgbackrest import find_program
 from dbops.postgres.run_as import describe_user
@@ -35,6 +36,7 @@ RECOVERY_LIMIT_S = 6 * 3600.0
 """How long it may replay the WAL of a backup."""
 POLL_S = 0.05
 LAST_LINES = 5
+PREFIX = "dbops-verify-"
 
 SETTINGS = {
     # Nothing of the server it comes from may take effect: not its archive, not its
@@ -121,13 +123,12 @@ def make_throwaway(
     if free_bytes < needed_bytes:
         raise Refused(
             f'the server would be restored below "{root}", which has '
-            f"{free_bytes / 1e9:.1f} GB free of the {needed_bytes / 1e9:.1f} GB that "
-            "it needs",
+            f"{format_size(free_bytes)} free, and it needs {format_size(needed_bytes)}",
             hint="name a larger disk in TMPDIR, or verify with --level checksum",
         )
     # Short, since a socket's path may have 100 bytes; its name is no secret.
-    ours = Path(tempfile.mkdtemp(prefix="dbops-", dir=_find_short_place(root)))
-    directory = root / f"dbops-verify-{secrets.token_hex(6)}"
+    ours = Path(tempfile.mkdtemp(prefix=PREFIX, dir=_find_short_place(root)))
+    directory = root / f"{PREFIX}{secrets.token_hex(6)}"
     place = Throwaway(prefix=prefix, directory=directory, ours=ours)
     try:
         place.sockets.mkdir()
@@ -136,9 +137,14 @@ def make_throwaway(
             ours.chmod(0o755)
             place.sockets.chmod(0o1777)
         _run_as(prefix, "mkdir", "-m", "700", str(directory))
-        yield place
-    finally:
+        try:
+            yield place
+        except BaseException:
+            with suppress(Refused):  # The first error counts.
+                _run_as(prefix, "rm", "-rf", str(directory))
+            raise
         _run_as(prefix, "rm", "-rf", str(directory))
+    finally:
         shutil.rmtree(ours, ignore_errors=True)
 
 

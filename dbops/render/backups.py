@@ -22,6 +22,7 @@ from dbops.operations.project_migrations import MigrationState
 from dbops.operations.prune import PruneReport
 from dbops.operations.verify_backup import VerifyReport
 from dbops.render.backup import PROOFS, describe_left_out, describe_proof
+from dbops.render.pgbackrest import render_physical
 from dbops.render.text import (
     build_facts,
     build_table,
@@ -101,7 +102,7 @@ def render_list(report: ListReport) -> RenderableType:
 def render_show(report: ShowReport) -> RenderableType:
     """Return facts, verifications, migrations and tables."""
     if report.engine is Engine.PGBACKREST:
-        return _render_physical(report)
+        return render_physical(report, _list_looks(report))
     rows = sum(each.rows for each in report.tables)
     facts = build_facts(
         [
@@ -148,45 +149,6 @@ def render_show(report: ShowReport) -> RenderableType:
             good=report.verified is not Verified.DAMAGED,
             hint=f"manage.py dbops_restore {report.backup_id} "
             + ("--into NAME" if report.left_out else "--dry-run"),
-        ),
-    )
-
-
-def _render_physical(report: ShowReport) -> RenderableType:
-    facts = build_facts(
-        [
-            ("Backup", f"{report.backup_id}, {report.kind}"),
-            ("Location", report.location),
-            ("Needs", "\n".join(report.needs)),
-            ("Taken at", f"{_format_moment(report.taken_at)}, {_ago(report.age_s)}"),
-            ("Took", format_duration(report.duration_s)),
-            (
-                "Size",
-                " of a server of ".join(
-                    map(format_size, (report.size_bytes, report.database_size_bytes))
-                ),
-            ),
-            ("Encrypted", "yes" if report.encrypted else "no"),
-            ("Verified", describe_proof(report.verified, report.engine)),
-            ("Server", f"PostgreSQL {report.server_version}"),
-            ("Fingerprint", report.fingerprint),
-        ]
-    )
-    points = [
-        Text(f"  {each.name}, {_format_moment(each.made_at)}, {each.lsn}")
-        for each in report.restore_points
-    ]
-    last = report.restore_points[-1].name if points else report.backup_id
-    return Group(
-        facts,
-        Text("Verifications", style="bold"),
-        *_list_looks(report),
-        *([Text("Restore points", style="bold"), *points] if points else []),
-        build_verdict(
-            f"{report.database_name} in it: "
-            f"{count_of(len(report.migrations), 'applied migration')}.",
-            good=report.verified is not Verified.DAMAGED,
-            hint=f"manage.py dbops_restore {last} says how to go back to it",
         ),
     )
 

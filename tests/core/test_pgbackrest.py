@@ -114,7 +114,7 @@ def test_finds_nothing_in_what_is_sound(stanza: Stanza) -> None:
 
 
 def test_names_the_file_also_of_a_backup_that_needs_it(stanza: Stanza) -> None:
-    told = [*DAMAGED_FILE.splitlines(), NAMED_FILE]
+    told = [*DAMAGED_FILE.splitlines(), NAMED_FILE, NAMED_FILE]
     for label in (FULL, INCR):
         assert verify.find_damage(told, get(stanza, label)) == (
             f'invalid checksum "{FULL}/pg_data/base/5/112.gz"',
@@ -315,8 +315,8 @@ def test_a_time_is_reached_from_the_backup_before_it(stanza: Stanza) -> None:
         (
             28,
             (
-                "ERROR: [028]: backup and archive info files exist but do not match "
-                "the database\nHINT: is this the correct stanza?"
+                "ERROR: [028]: backup info files do not match the database\n"
+                "HINT: is this the correct stanza?"
             ),
             Refused,
             'stanza "main" belongs to another server or version',

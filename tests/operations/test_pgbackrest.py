@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shlex
 import shutil
@@ -19,9 +20,11 @@ import pytest
 
 from dbops.core.finding import Level
 from tests.checkups import find_all, find_one
+from tests.clusters import mount_disk
 from tests.databases import temporary_database
 from tests.lab import THING, Lab, Outcome, open_lab
-from tests.processes import wait_until
+from tests.operations.conftest import read_command_lines
+from tests.processes import start_in_lab, wait_until
 from tests.repositories import STANZA, Archived, make_archived
 
 DROP_NAME = 'migrations.RemoveField("Thing", "name"),\n'
@@ -35,8 +38,10 @@ def short_directory() -> Iterator[Path]:
     root = os.environ.get("PYTEST_DEBUG_TEMPROOT")
     place = Path(tempfile.mkdtemp(prefix="dbops-", dir=root))
     place.chmod(0o755)
-    yield place
-    shutil.rmtree(place)
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place)
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +121,15 @@ def room(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     with short_directory() as place:
         place.chmod(0o1777)
         monkeypatch.setattr(tempfile, "tempdir", str(place))
+        monkeypatch.setenv("TMPDIR", str(place))
         yield place
+
+
+def find_sockets(directory: Path) -> set[str]:
+    """Return where the server of a restored directory keeps its socket, if it runs."""
+    option = re.compile(rb"--hba_file=([^\0]+)/pg_hba\.conf")
+    lines = (line for line in read_command_lines().values() if bytes(directory) in line)
+    return {hit[1].decode() for line in lines if (hit := option.search(line))}
 
 
 def test_takes_shows_and_verifies_at_both_levels(
@@ -155,12 +168,38 @@ def test_takes_shows_and_verifies_at_both_levels(
     shown = lab.run("dbops_backups", "show", label)
     assert "restored into a server of its own, all rows read" in shown.out
     assert f"Needs        {oldest['backup_id']}" in shown.out
-    assert (
-        only_json(
-            lab.run("dbops_backups", "check", "--min-level", "restored", "--json")
-        )["backup_id"]
-        == label
-    )
+    checked = lab.run("dbops_backups", "check", "--min-level", "restored", "--json")
+    assert only_json(checked)["backup_id"] == label
+
+    with start_in_lab(lab, *verify) as running:
+        running.wait_for("reading all rows")
+        (directory,) = room.glob("dbops-verify-*")
+        (place,) = find_sockets(directory)
+        running.interrupt(signal.SIGKILL)
+        running.finish()
+    wait_until(lambda: not find_sockets(directory), "the restored server to end")
+    shutil.rmtree(directory)
+    shutil.rmtree(place)
+
+    archived.run("annotate", f"--set={label}", "--annotation=dbops-fingerprint=0000")
+    report = only_json(lab.run(*verify), 3)
+    (problem,) = report["problems"]
+    assert problem.startswith(f'the schema of "{lab.target.database}" is not the one')
+    with damage(archived, oldest["backup_id"]) as path:
+        report = only_json(lab.run(*verify), 3)
+    assert report["problems"] == [f'invalid checksum "{path}"']
+    assert list(room.iterdir()) == []
+
+
+def test_refuses_to_restore_where_there_is_no_room(
+    lab: Lab, archived: Archived, room: Path
+) -> None:
+    with mount_disk(room, "1m"):
+        outcome = lab.run(
+            "dbops_backups", "verify", archived.list_labels()[0], "--level", "restored"
+        )
+    assert outcome.code == 4
+    assert f'below "{room}", which has 1.0 MB free' in outcome.err
 
 
 @contextmanager
@@ -433,6 +472,37 @@ def test_goes_back_to_before_a_deployment_by_the_printed_command(
             assert "To go back     stop the server, run this, and start it" in again.out
             status = lab.run("dbops_status")
             assert (status.code, lab.fetch_history()[-1]) == (0, "0002_drop_name")
+
+
+def test_points_back_in_time_when_a_person_has_to_repair(
+    lab: Lab, archived: Archived
+) -> None:
+    lab.run("migrate")
+    table = f"{lab.app}_thing"
+    lab.execute(f"INSERT INTO {table} (name) VALUES ('same'), ('same')")
+    lab.write_migration(
+        "0002_half",
+        'migrations.RunSQL("CREATE TABLE half ()"),'
+        f'migrations.RunSQL("CREATE UNIQUE INDEX one ON {table} (name)"),',
+        atomic=False,
+        down="-- dbops: irreversible: a test",
+    )
+
+    outcome = lab.run("dbops_deploy", "--json", BACKUP_LEVEL="none")
+
+    assert outcome.code == 9, outcome
+    (name,) = (
+        name
+        for each in archived.fetch_info()["backup"]
+        for name in each.get("annotation", {})
+        if name == f"dbops-{outcome.json['deployment_id']}"
+    )
+    command = outcome.json["restore_point"]["command"]
+    assert f"--target={name} " in command
+    assert (
+        f"or stop the server, go back in time with {command}, and start it"
+        in (outcome.json["error"]["hint"])
+    )
 
 
 def test_makes_a_restore_point_before_a_rollback(lab: Lab, archived: Archived) -> None:

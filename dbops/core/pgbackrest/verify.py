@@ -39,7 +39,8 @@ def find_damage(told: Iterable[str], backup: PhysicalBackup) -> tuple[str, ...]:
     if not counted and not archive:
         return ()
     files = list(_find_files(lines))
-    named = [message for message, path in files if _is_part(path, backup)]
+    # A file is named once for each backup that needs it.
+    named = [*dict.fromkeys(said for said, path in files if _is_part(path, backup))]
     older = [path for _, path in files if _SEGMENT.search(path)] if archive else []
     if named or (older and not counted):
         return tuple(named)
