@@ -22,6 +22,7 @@ from dbops.postgres.locks import (
     fetch_names,
     fetch_snapshot,
     fetch_viewer,
+    open_look,
     open_look_session,
 )
 from dbops.postgres.session import Connection
@@ -134,8 +135,9 @@ class Look:
 
     def fetch_scene(self) -> Scene:
         """Return one look, put together."""
-        snapshot = fetch_snapshot(self.session, self.viewer, asked=self.options.pid)
-        self.names = fetch_names(self.session, snapshot, self.names)
+        with open_look(self.session):
+            snapshot = fetch_snapshot(self.session, self.viewer, asked=self.options.pid)
+            self.names = fetch_names(self.session, snapshot, self.names)
         return build_scene(snapshot, self.names)
 
     def _fetch_checked(self) -> tuple[Scene, tuple[str, ...]]:
