@@ -787,7 +787,8 @@ def test_a_watch_in_a_pipe_writes_one_report_after_the_other(lab: Lab) -> None:
 
     assert outcome.code == 0, outcome.err
     assert "Traceback" not in outcome.err
-    assert outcome.out.rstrip().endswith(text)
+    assert outcome.out.splitlines()[1] == text, "the answer first"
+    assert outcome.out.splitlines()[-1] == text, "and the last report as usual"
 
 
 def test_a_watch_on_a_terminal_repaints(lab: Lab, crowd: Crowd) -> None:
