@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from dbops.core.locks.graph import Graph
@@ -184,6 +184,9 @@ def build_report(
     notes: tuple[str, ...] = (),
 ) -> LocksReport:
     """Tell what one look gave, as far as it was asked for."""
+    if options.pid is not None:
+        leader = scene.leaders.get(options.pid, options.pid)
+        options = replace(options, pid=leader)
     roots = _choose(build_roots(scene), options)
     waits = [
         each.waited_s or 0.0
