@@ -39,7 +39,6 @@ from dbops.operations.locks import (  # noqa: E402
     name_blockers,
 )
 from dbops.postgres.locks import (  # noqa: E402
-    bound_session,
     fetch_blockers,
     fetch_names,
     fetch_snapshot,
@@ -185,7 +184,6 @@ def measure_shape(cluster: Cluster, shape: str, waiters: int, rounds: int) -> No
         crowd.wait_until_waiting(waiters)
         taken: dict[str, list[float]] = {name: [] for name in ways}
         with psycopg.connect(**target.parameters, autocommit=True) as session:  # type: ignore[arg-type]
-            bound_session(session)
             session.execute(f"SET statement_timeout = '{TIMEOUT_S}s'".encode())
             for _ in range(rounds):
                 for name, way in ways.items():

@@ -23,6 +23,7 @@ from django.core.management import get_commands, load_command_class
 
 from dbops import errors
 from dbops.conf import Settings
+from dbops.core.locks.report import MigrationWait, Root, WaitingSession
 from dbops.operations.backup import BackupReport
 from dbops.operations.backups import Action, ListReport, ShowReport
 from dbops.operations.baseline import BaselineReport
@@ -300,6 +301,18 @@ def test_json_documents_have_the_fields_of_each_subcommand(action: Action) -> No
     expected = {each.name for each in fields(BACKUPS_REPORTS[action])}
     assert document.keys() == common | expected
     assert document["command"] == "dbops_backups"
+
+
+def test_the_document_of_locks_shows_each_kind_of_line() -> None:
+    (document,) = (
+        each for each in find_documents() if each["command"] == "dbops_locks"
+    )
+    (root,) = document["roots"]
+    (waiter,) = root["waiters"]
+    (migration,) = document["migrations"]
+    assert root.keys() == {each.name for each in fields(Root)}
+    assert waiter.keys() == {each.name for each in fields(WaitingSession)}
+    assert migration.keys() == {each.name for each in fields(MigrationWait)}
 
 
 def test_json_shows_a_failure() -> None:

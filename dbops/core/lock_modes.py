@@ -1,4 +1,7 @@
-"""PostgreSQL's eight lock modes, and which of them wait for each other."""
+"""The eight lock modes of tables, in order of their strength, and which conflict.
+
+Source: https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,7 @@ Blocks = Literal["none", "writes", "reads"]
 
 
 class LockMode(IntEnum):
-    """A mode of a table lock, from the weakest to the strongest.
-
-    >>> LockMode.ACCESS_SHARE < LockMode.ACCESS_EXCLUSIVE
-    True
-
-    Source: https://www.postgresql.org/docs/current/explicit-locking.html
-    """
+    """A mode by the name that the SQL command LOCK has for it."""
 
     ACCESS_SHARE = 1
     """SELECT."""
@@ -36,75 +33,71 @@ class LockMode(IntEnum):
 
     @property
     def pg_name(self) -> str:
-        """The name that `pg_locks.mode` has for it.
+        """The name in `pg_locks.mode`.
 
-        >>> LockMode.SHARE_ROW_EXCLUSIVE.pg_name
-        'ShareRowExclusiveLock'
+        >>> LockMode.SHARE_UPDATE_EXCLUSIVE.pg_name
+        'ShareUpdateExclusiveLock'
         """
-        return "".join(map(str.capitalize, self.name.split("_"))) + "Lock"
+        return "".join(word.title() for word in self.name.split("_")) + "Lock"
 
     @property
     def sql_name(self) -> str:
-        """The name that LOCK TABLE has for it.
+        """The name in SQL and in the manual.
 
-        >>> LockMode.SHARE_ROW_EXCLUSIVE.sql_name
-        'SHARE ROW EXCLUSIVE'
+        >>> LockMode.SHARE_UPDATE_EXCLUSIVE.sql_name
+        'SHARE UPDATE EXCLUSIVE'
         """
         return self.name.replace("_", " ")
 
     @property
     def blocks(self) -> Blocks:
-        """What a statement of others waits for it: `reads` (writes, too), `writes`.
+        """What it keeps an application from doing: `reads` (and writes), `writes`.
 
-        >>> [LockMode(each).blocks for each in (4, 6, 7, 8)]
-        ['none', 'writes', 'writes', 'reads']
+        >>> LockMode.SHARE.blocks, LockMode.ROW_EXCLUSIVE.blocks
+        ('writes', 'none')
         """
-        if self.conflicts_with(LockMode.ACCESS_SHARE):
+        if conflicts_with(self, LockMode.ACCESS_SHARE):
             return "reads"
-        return "writes" if self.conflicts_with(LockMode.ROW_EXCLUSIVE) else "none"
-
-    def conflicts_with(self, other: LockMode) -> bool:
-        """Say whether two transactions cannot hold both on one object.
-
-        >>> LockMode.SHARE.conflicts_with(LockMode.SHARE)
-        False
-        >>> LockMode.conflicts_with(LockMode.ACCESS_SHARE, LockMode.ACCESS_EXCLUSIVE)
-        True
-        """
-        return other in CONFLICTS[self]
+        return "writes" if conflicts_with(self, LockMode.ROW_EXCLUSIVE) else "none"
 
     @classmethod
-    def parse(cls, pg_name: str) -> LockMode:
-        """Return the mode of that name in `pg_locks`.
+    def parse(cls, name: str) -> LockMode:
+        """Return the mode of a name of either kind.
 
         Raises:
-            KeyError: it has no such mode; SIReadLock blocks nobody and is none.
+            ValueError: there is no such mode.
 
-        >>> LockMode.parse("RowExclusiveLock").name
-        'ROW_EXCLUSIVE'
+        >>> LockMode.parse("AccessExclusiveLock") is LockMode.parse("access exclusive")
+        True
         """
-        return _BY_PG_NAME[pg_name]
+        try:
+            return _BY_NAME[name.replace(" ", "").lower().removesuffix("lock")]
+        except KeyError:
+            raise ValueError(f'"{name}" is not a lock mode') from None
 
 
-_BY_PG_NAME = {each.pg_name: each for each in LockMode}
+_BY_NAME = {each.name.replace("_", "").lower(): each for each in LockMode}
 
-
-def _from(lowest: LockMode, *others: LockMode) -> frozenset[LockMode]:
-    return frozenset(each for each in LockMode if each >= lowest) | {*others}
-
-
-CONFLICTS = {
-    LockMode.ACCESS_SHARE: _from(LockMode.ACCESS_EXCLUSIVE),
-    LockMode.ROW_SHARE: _from(LockMode.EXCLUSIVE),
-    LockMode.ROW_EXCLUSIVE: _from(LockMode.SHARE),
-    LockMode.SHARE_UPDATE_EXCLUSIVE: _from(LockMode.SHARE_UPDATE_EXCLUSIVE),
-    LockMode.SHARE: _from(
-        LockMode.SHARE_ROW_EXCLUSIVE,
-        LockMode.ROW_EXCLUSIVE,
-        LockMode.SHARE_UPDATE_EXCLUSIVE,
-    ),
-    LockMode.SHARE_ROW_EXCLUSIVE: _from(LockMode.ROW_EXCLUSIVE),
-    LockMode.EXCLUSIVE: _from(LockMode.ROW_SHARE),
-    LockMode.ACCESS_EXCLUSIVE: _from(LockMode.ACCESS_SHARE),
+CONFLICTS: dict[LockMode, frozenset[LockMode]] = {
+    LockMode(mode): frozenset(map(LockMode, others))
+    for mode, others in {
+        1: (8,),
+        2: (7, 8),
+        3: (5, 6, 7, 8),
+        4: (4, 5, 6, 7, 8),
+        5: (3, 4, 6, 7, 8),
+        6: (3, 4, 5, 6, 7, 8),
+        7: (2, 3, 4, 5, 6, 7, 8),
+        8: (1, 2, 3, 4, 5, 6, 7, 8),
+    }.items()
 }
-"""The table of the manual: for each mode those that it conflicts with."""
+"""For each mode those that another session cannot have at the same time."""
+
+
+def conflicts_with(a: LockMode, b: LockMode) -> bool:
+    """Tell whether two sessions cannot hold these on one table at the same time.
+
+    >>> conflicts_with(LockMode.SHARE, LockMode.SHARE)
+    False
+    """
+    return b in CONFLICTS[a]

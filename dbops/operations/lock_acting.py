@@ -11,7 +11,7 @@ from dbops.operations.context import Context
 from dbops.operations.lock_plan import Plan
 from dbops.operations.locks import ActReport, LocksOptions, LocksReport, Look
 from dbops.postgres.ledger import Ledger, ledger_exists
-from dbops.postgres.locks import bound_session, open_look_session
+from dbops.postgres.locks import open_look_session
 from dbops.postgres.session import open_session, tell_error
 from dbops.postgres.signals import Outcome, signal_session
 
@@ -44,8 +44,11 @@ def _record(context: Context, done: list[ActReport]) -> tuple[str, ...]:
     )
     ended = all(each.outcome == Outcome.DONE for each in sent)
     try:
-        with open_session(context.target, purpose="locks:ledger") as session:
-            bound_session(session)
+        with (
+            open_session(context.target, purpose="locks:ledger") as session,
+            session.transaction(),
+        ):
+            session.execute("SET LOCAL lock_timeout = '1s'")
             if not ledger_exists(session):
                 return ("not written down: this database has no ledger",)
             Ledger(session).record_act(done=ended, message=message)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from dbops.core.locks.graph import Graph
@@ -22,6 +22,7 @@ from dbops.postgres.locks import (
     fetch_names,
     fetch_snapshot,
     fetch_viewer,
+    open_look,
     open_look_session,
 )
 from dbops.postgres.session import Connection
@@ -134,8 +135,9 @@ class Look:
 
     def fetch_scene(self) -> Scene:
         """Return one look, put together."""
-        snapshot = fetch_snapshot(self.session, self.viewer, asked=self.options.pid)
-        self.names = fetch_names(self.session, snapshot, self.names)
+        with open_look(self.session):
+            snapshot = fetch_snapshot(self.session, self.viewer, asked=self.options.pid)
+            self.names = fetch_names(self.session, snapshot, self.names)
         return build_scene(snapshot, self.names)
 
     def _fetch_checked(self) -> tuple[Scene, tuple[str, ...]]:
@@ -182,6 +184,9 @@ def build_report(
     notes: tuple[str, ...] = (),
 ) -> LocksReport:
     """Tell what one look gave, as far as it was asked for."""
+    if options.pid is not None:
+        leader = scene.leaders.get(options.pid, options.pid)
+        options = replace(options, pid=leader)
     roots = _choose(build_roots(scene), options)
     waits = [
         each.waited_s or 0.0

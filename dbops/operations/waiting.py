@@ -24,6 +24,7 @@ from dbops.postgres.locks import (
     fetch_names,
     fetch_snapshot,
     fetch_viewer,
+    open_look,
     open_look_session,
 )
 from dbops.postgres.session import Connection
@@ -32,6 +33,8 @@ POLL_S = 0.25
 TELL_AFTER_S = 0.5
 TELL_AGAIN_S = 15.0
 """How long the same obstacle is not told again."""
+IDLE_POLLS = 40
+"""It looks now and then without need, too: a session that idles may be ended."""
 JOIN_S = 15.0
 
 
@@ -91,10 +94,12 @@ class Watcher:
             return self._obstacle
 
     def _run(self) -> None:
+        idle = 0
         while not self._stop.wait(POLL_S):
             with self._guard:
                 pid = self._pid
-            if not pid:
+            idle = 0 if pid else (idle + 1) % IDLE_POLLS
+            if idle:
                 continue
             try:
                 self._look(pid)
@@ -104,11 +109,12 @@ class Watcher:
                 return
 
     def _look(self, pid: int) -> None:
-        snapshot = fetch_snapshot(self._session, self._viewer)
+        with open_look(self._session):
+            snapshot = fetch_snapshot(self._session, self._viewer)
+            self._names = fetch_names(self._session, snapshot, self._names)
         if not snapshot.locks:
             self._remember_moment(pid, snapshot.taken_us)
             return
-        self._names = fetch_names(self._session, snapshot, self._names)
         scene = build_scene(snapshot, self._names)
         self._remember_moment(pid, snapshot.taken_us)
         self._judge(scene, pid)

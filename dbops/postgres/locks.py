@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from psycopg.rows import class_row, namedtuple_row
 
 from dbops.core.lock_modes import LockMode
@@ -25,7 +26,6 @@ from dbops.postgres.session import Connection, open_session
 from dbops.sql import load
 
 PURPOSE = "locks"
-STATEMENT_TIMEOUT_MS, LOCK_TIMEOUT_MS = 10_000, 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,30 +49,38 @@ class Viewer:
 def open_look_session(
     target: Target, *, purpose: str = PURPOSE
 ) -> Iterator[Connection]:
-    """Open a session whose every query gives up by itself.
+    """Open a session for looking.
 
     Raises:
         ServerFailed: the server cannot be reached, or it is too old.
     """
     with open_session(target, purpose=purpose) as session:
-        bound_session(session)
+        # What is prepared in one session of a pool is not in the next.
+        session.prepare_threshold = None
         yield session
 
 
-def bound_session(session: Connection) -> None:
-    """Let no query of the session take long, or wait long for a lock."""
-    session.execute(
-        load("lock_timeouts"),
-        {
-            "statement_timeout": f"{STATEMENT_TIMEOUT_MS}ms",
-            "lock_timeout": f"{LOCK_TIMEOUT_MS}ms",
-        },
-    )
+@contextmanager
+def open_look(session: Connection) -> Iterator[None]:
+    """Ask within the block in one transaction that waits for nobody for long.
+
+    What `pg_stat_activity` says stays the same until its end. Blocks may be nested.
+    """
+    if session.info.transaction_status is not TransactionStatus.IDLE:
+        yield
+        return
+    session.execute(load("lock_begin"))
+    try:
+        yield
+    finally:
+        # It has read only; a lost connection has ended it as well.
+        with suppress(psycopg.Error):
+            session.execute("ROLLBACK")
 
 
 def fetch_viewer(session: Connection) -> Viewer:
     """Return who looks."""
-    with session.cursor(row_factory=class_row(Viewer)) as cursor:
+    with open_look(session), session.cursor(row_factory=class_row(Viewer)) as cursor:
         row = cursor.execute(load("lock_viewer")).fetchone()
     if row is None:
         raise psycopg.OperationalError("the session's role does not exist any more")
@@ -158,7 +166,10 @@ def fetch_names(session: Connection, snapshot: Snapshot, known: Names) -> Names:
     wanted = find_unnamed(snapshot, known)
     if not wanted.relations and not wanted.objects:
         return known
-    with session.cursor(row_factory=class_row(ObjectName)) as cursor:
+    with (
+        open_look(session),
+        session.cursor(row_factory=class_row(ObjectName)) as cursor,
+    ):
         rows: list[Any] = cursor.execute(
             load("lock_names"),
             {
@@ -176,7 +187,8 @@ def fetch_blockers(session: Connection, pid: int) -> frozenset[int]:
     It is asked for one session at a time: each call takes all locks of the lock
     manager, and for each waiter lists all that are before it.
     """
-    row = session.execute(load("lock_blockers"), {"pid": pid}).fetchone()
+    with open_look(session):
+        row = session.execute(load("lock_blockers"), {"pid": pid}).fetchone()
     return frozenset(row[0]) if row else frozenset()
 
 

@@ -13,7 +13,7 @@ from psycopg.rows import class_row, namedtuple_row
 from dbops.core.locks.advice import Act
 from dbops.core.locks.rows import SessionRow
 from dbops.errors import Refused
-from dbops.postgres.locks import build_session
+from dbops.postgres.locks import build_session, open_look
 from dbops.postgres.session import Connection, tell_error
 from dbops.sql import load
 
@@ -44,13 +44,16 @@ class SessionNow:
 
 def fetch_session_now(session: Connection, pid: int) -> SessionNow | None:
     """Return a session; None when there is none with that pid."""
-    with session.cursor(row_factory=class_row(SessionNow)) as cursor:
+    with (
+        open_look(session),
+        session.cursor(row_factory=class_row(SessionNow)) as cursor,
+    ):
         return cursor.execute(load("lock_session"), {"pid": pid}).fetchone()
 
 
 def fetch_idle_sessions(session: Connection, older_than_s: float) -> list[SessionRow]:
     """Return who has been idle in transaction for so long, the longest first."""
-    with session.cursor(row_factory=namedtuple_row) as cursor:
+    with open_look(session), session.cursor(row_factory=namedtuple_row) as cursor:
         cursor.execute(load("lock_idle_sessions"), {"older_than_s": older_than_s})
         return [build_session(row) for row in cursor]
 
@@ -77,19 +80,21 @@ def signal_session(
         "backend_start_us": target.backend_start_us,
         "xact_start_us": target.xact_start_us,
     }
+    if act is Act.TERMINATE:
+        query = "lock_terminate"
+        more = {
+            "state": target.state if only_idle else None,
+            "wait_ms": PATIENCE_MS,
+        }
+    else:
+        query = "lock_cancel"
+        more = {
+            "state": target.state or None,
+            "query_start_us": target.query_start_us,
+        }
     try:
-        if act is Act.TERMINATE:
-            state = target.state if only_idle else None
-            row = session.execute(
-                load("lock_terminate"),
-                identity | {"state": state, "wait_ms": PATIENCE_MS},
-            ).fetchone()
-        else:
-            cancelled = identity | {
-                "query_start_us": target.query_start_us,
-                "state": target.state or None,
-            }
-            row = session.execute(load("lock_cancel"), cancelled).fetchone()
+        with open_look(session):
+            row = session.execute(load(query), identity | more).fetchone()
     except psycopg.errors.InsufficientPrivilege as error:
         raise Refused(
             f"session {target.pid} was not signalled: {tell_error(error)}",

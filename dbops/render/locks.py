@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -21,13 +22,15 @@ from dbops.core.locks.report import (
     walk,
 )
 from dbops.core.words import count_of, shorten
-from dbops.operations.locks import ActReport, LocksReport
+from dbops.operations.locks import ActReport, Event, LocksReport
 from dbops.render.text import build_facts, build_verdict
 
 MOST_ROOTS = 10
 MOST_SIBLINGS = 5
 MOST_LEVELS = 6
 LONGEST_LINE = 110
+LATEST = 5
+"""Events that a screen shows; the report at the end has more."""
 IN_WORDS = frozenset({"transactionid", "virtualxid", "tuple"})
 """Waits whose lock mode tells nobody anything."""
 WORDS = {
@@ -77,8 +80,7 @@ def render_locks(report: LocksReport, *, verdict: bool = True) -> RenderableType
     if rest:
         parts += ["", build_facts(rest)]
     if report.history:
-        lines = [f"{each.at_s:7.0f} s  {each.text}" for each in report.history]
-        parts += ["", Text("\n".join(lines), style="dim")]
+        parts += ["", _build_history(report.history)]
     if verdict:
         parts += ["", _build_verdict(report)]
     return Group(*parts)
@@ -86,8 +88,17 @@ def render_locks(report: LocksReport, *, verdict: bool = True) -> RenderableType
 
 def render_watch(report: LocksReport) -> RenderableType:
     """Return the report with its answer first: a screen shows what fits on it."""
-    rule = Text(f"{report.taken_at:%H:%M:%S} UTC  ", style="dim")
-    return Group(rule, _build_verdict(report), render_locks(report, verdict=False), "")
+    now = Text(f"{report.taken_at:%H:%M:%S} UTC", style="dim")
+    parts: list[RenderableType] = [now, _build_verdict(report)]
+    if report.history:
+        parts.append(_build_history(report.history[-LATEST:]))
+    calm = replace(report, history=())
+    return Group(*parts, "", render_locks(calm, verdict=False), "")
+
+
+def _build_history(history: tuple[Event, ...]) -> Text:
+    lines = [f"{each.at_s:7.0f} s  {each.text}" for each in history]
+    return Text("\n".join(lines), style="dim")
 
 
 def render_acts(report: LocksReport) -> list[str]:

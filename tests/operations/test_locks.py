@@ -235,11 +235,13 @@ def test_parallel_workers_are_one_with_their_leader(lab: Lab, crowd: Crowd) -> N
 
     root = find_root(lab, "--pid", str(crowd.pids[leader]))
     worker = lab.fetch_value("SELECT pid FROM pg_locks WHERE NOT granted LIMIT 1")
+    by_worker = find_root(lab, "--pid", str(worker))
     refused = tell(lab, "--terminate", str(worker), "--yes")
 
     assert root["pid"] == crowd.pids[holder]
     assert root["blocks"] == 1
     assert [each["pid"] for each in root["waiters"]] == [crowd.pids[leader]]
+    assert by_worker["waiters"][0]["pid"] == crowd.pids[leader]
     assert worker != crowd.pids[leader]
     assert refused.code == 2
     assert f"parallel worker of session {crowd.pids[leader]}" in refused.err
@@ -787,7 +789,8 @@ def test_a_watch_in_a_pipe_writes_one_report_after_the_other(lab: Lab) -> None:
 
     assert outcome.code == 0, outcome.err
     assert "Traceback" not in outcome.err
-    assert outcome.out.rstrip().endswith(text)
+    assert outcome.out.splitlines()[1] == text, "the answer first"
+    assert outcome.out.splitlines()[-1] == text, "and the last report as usual"
 
 
 def test_a_watch_on_a_terminal_repaints(lab: Lab, crowd: Crowd) -> None:

@@ -11,7 +11,10 @@ import pytest
 
 from dbops.core.target import Target
 from dbops.operations.context import watch_locks
+from dbops.operations.deploy_report import DeployReport, DeployState, DeployStep
 from dbops.operations.waiting import Watcher, open_watcher
+from dbops.render.deploy import render_deploy
+from dbops.render.text import render_text
 from tests.crowd import Crowd, open_crowd
 from tests.lab import THING, Lab, Outcome, open_lab
 from tests.processes import start_in_lab, wait_until
@@ -126,6 +129,18 @@ def test_a_second_deployment_says_what_the_first_one_waits_for(
     assert "another run holds the deploy lock" in message
     assert f"that run waits for public.{lab.app}_thing, 1st in the queue" in message
     assert f"in the way: {crowd.pids[holder]} (" in message
+
+
+def test_the_report_says_which_step_kept_others_waiting() -> None:
+    step = DeployStep(
+        name="apply app.0002", ok=True, duration_s=2, blocked_sessions=37, blocked_s=2.1
+    )
+    report = DeployReport(state=DeployState.DEPLOYED, steps=(step,))
+
+    text = render_text(render_deploy(report), width=100, color=False)
+
+    told = "Blocked  37 sessions waiting, one of them for 2.1 s, by apply app.0002"
+    assert told in text.splitlines()
 
 
 def test_nothing_is_left_of_the_watcher(lab: Lab) -> None:

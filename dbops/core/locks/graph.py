@@ -152,7 +152,9 @@ class _Builder:
 
     def _find_holders(self, queue: Queue, mode: LockMode) -> list[Key]:
         """Return those that keep this mode from being granted, the oldest first."""
-        found = (key for key, held in queue.holders.items() if held & CONFLICTS[mode])
+        found = [key for key, held in queue.holders.items() if held & CONFLICTS[mode]]
+        if len(found) < 2:  # noqa: PLR2004
+            return found
         return sorted(found, key=lambda key: (self.since_us.get(key, NEVER), str(key)))
 
     def _loosen_knots(self, components: Sequence[Sequence[int]]) -> dict[int, int]:

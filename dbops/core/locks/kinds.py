@@ -15,9 +15,9 @@ DUMPS = frozenset({"pg_dump", "pg_dumpall", "pg_basebackup"})
 
 _MIGRATION = re.compile(r"migrat|alembic|flyway|liquibase|pgroll|sqitch", re.IGNORECASE)
 _DDL = re.compile(
-    r"\s*(?:ALTER|CREATE|DROP|REINDEX|TRUNCATE|CLUSTER|REFRESH|COMMENT|LOCK"
+    r"(?:\s|/\*.*?\*/|--[^\n]*\n)*(?:ALTER|CREATE|DROP|REINDEX|TRUNCATE|CLUSTER|REFRESH|COMMENT|LOCK"
     r"|VACUUM\b[^;]*\bFULL)\b",
-    re.IGNORECASE,
+    re.IGNORECASE | re.DOTALL,
 )
 _WRAPAROUND = "(to prevent wraparound)"
 
@@ -122,8 +122,7 @@ def changes_schema(query: str) -> bool:
     >>> changes_schema("ALTER TABLE a ADD b int"), changes_schema("UPDATE a SET b = 1")
     (True, False)
     """
-    without = re.sub(r"\A(?:\s|/\*.*?\*/|--[^\n]*\n)*", "", query, flags=re.DOTALL)
-    return bool(_DDL.match(without))
+    return bool(_DDL.match(query))
 
 
 def is_migration(session: SessionRow) -> bool:

@@ -29,6 +29,7 @@ EVENTS = {
     "see rows which the primary has removed (max_standby_streaming_delay)",
     "RecoveryConflictTablespace": "replay waits for queries with files in a tablespace "
     "that is dropped",
+    "RecoveryPause": "replay is paused until somebody calls pg_wal_replay_resume()",
     "ClientRead": "it waits for its client to send more: COPY FROM STDIN, or a client "
     "that is gone",
     "ClientWrite": "it waits for its client to read the result",
