@@ -41,6 +41,8 @@ class Settings:
     """How long a migration is tried again when it does not get its locks."""
     notify: tuple[str, ...] = ()
     """URLs of apprise that are told when backups fail, and `mailto:` for ADMINS."""
+    metrics_token: str = ""
+    """What a scraper of `dbops.views.backup_metrics` has to know."""
     project_apps: tuple[str, ...] = ()
     """Labels of the project's own apps; default those outside site-packages."""
 
