@@ -10,6 +10,7 @@ from rich.console import RenderableType
 from dbops.core.exclusions import Exclusions
 from dbops.core.manifest import LEVELS
 from dbops.core.single_tables import split_table_names
+from dbops.errors import UsageError
 from dbops.management.base import DbopsCommand, add_archive_options
 from dbops.operations.back_up import back_up
 from dbops.operations.backup import BackupReport, Verified
@@ -74,9 +75,9 @@ class Command(DbopsCommand):
             lock_wait_timeout_s=options["lock_wait_timeout"],
             jobs=options["jobs"],
             exclusions=Exclusions(
-                schemas=_split(options["exclude_schema"]),
-                tables=_split(options["exclude_table"]),
-                rows=_split(options["exclude_table_data"]),
+                schemas=_split(options, "exclude-schema"),
+                tables=_split(options, "exclude-table"),
+                rows=_split(options, "exclude-table-data"),
             ),
             dry_run=options["dry_run"],
         )
@@ -86,5 +87,14 @@ class Command(DbopsCommand):
         return render_backup(report)
 
 
-def _split(given: list[str]) -> tuple[str, ...]:
-    return tuple(name for each in given for name in split_table_names(each))
+def _split(options: dict[str, Any], option: str) -> tuple[str, ...]:
+    names: list[str] = []
+    for given in options[option.replace("-", "_")]:
+        listed = split_table_names(given)
+        if not listed:
+            raise UsageError(
+                f"--{option} {given!r} names nothing",
+                hint=f"leave the option out, or --{option} NAME",
+            )
+        names += listed
+    return tuple(names)
