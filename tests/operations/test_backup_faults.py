@@ -334,9 +334,7 @@ def test_many_verifications_at_once_are_all_kept(lab: Lab) -> None:
     ]
     with ThreadPoolExecutor(max_workers=8) as executor:
         list(
-            executor.map(
-                lambda look: verifying._add_look(vault, backup_id, look), looks
-            )
+            executor.map(lambda look: verifying.add_look(vault, backup_id, look), looks)
         )
     shown = lab.run("dbops_backups", "show", "latest", "--json").json
     assert len(shown["verifications"]) == 17
