@@ -56,6 +56,8 @@ class Settings:
     is a note in `dbops_check`."""
     notify: tuple[str, ...] = ()
     """URLs of apprise that are told when backups fail, and `mailto:` for ADMINS."""
+    metrics_token: str = ""
+    """What a scraper of `dbops.views.backup_metrics` has to know."""
     project_apps: tuple[str, ...] = ()
     """Labels of the project's own apps; default those outside site-packages."""
 

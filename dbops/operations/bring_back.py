@@ -21,6 +21,7 @@ from dbops.core.single_tables import (
     find_single_tables,
     split_table_names,
 )
+from dbops.core.words import in_quotes
 from dbops.errors import DbopsError, Refused, Reverted, ServerFailed, UsageError
 from dbops.operations.backup import require_jobs
 from dbops.operations.choosing import Chosen
@@ -88,6 +89,7 @@ def bring_back(
     )
     details = chosen.details
     tables = _find_tables(details, options.tables)
+    _require_rows(chosen, tables)
     schema = options.as_schema or _name_schema(chosen.manifest.backup_id)
     _require_schema(context, schema)
     report = replace(
@@ -129,6 +131,19 @@ def _find_tables(details: Details, names: str) -> list[SingleTable]:
             hint="bring back one after the other, each with its own --as-schema",
         )
     return tables
+
+
+def _require_rows(chosen: Chosen, tables: Sequence[SingleTable]) -> None:
+    """Refuse a table whose rows were left out of the backup."""
+    kept = {each.name for each in chosen.details.tables}
+    for table in tables:
+        for source in table.sources:
+            if source not in kept:
+                raise Refused(
+                    f"backup {chosen.manifest.backup_id} is without the rows of "
+                    f"{in_quotes(source)}",
+                    hint=OTHER_BACKUPS,
+                )
 
 
 def _count(details: Details, table: SingleTable) -> TableRows:

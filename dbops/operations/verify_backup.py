@@ -212,7 +212,7 @@ def _record(
 ) -> Verified:
     """Write the outcome where it can be written; return what the backup counts as."""
     try:
-        verified = _add_look(vault, manifest.backup_id, look)
+        verified = add_look(vault, manifest.backup_id, look)
     except (DbopsError, OSError) as error:
         known = replace(manifest, verifications=(*manifest.verifications, look))
         verified = Verified(known.verified)
@@ -227,7 +227,7 @@ def _record(
     return verified
 
 
-def _add_look(vault: Vault, backup_id: str, look: Verification) -> Verified:
+def add_look(vault: Vault, backup_id: str, look: Verification) -> Verified:
     """Add an outcome to those that are there by now; others may do so, too.
 
     Raises:

@@ -34,6 +34,10 @@ def main(command: list[str]) -> int:
     if ending.is_set():
         os.killpg(0, signal.SIGKILL)
     code = os.waitstatus_to_exitcode(status)
+    if code < 0:
+        # It could not end its own children, who would hold the pipes open.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.killpg(0, signal.SIGTERM)
     return code if code >= 0 else 128 - code
 
 

@@ -207,3 +207,27 @@ def test_the_history_that_is_left_out_is_not_claimed(lab: Lab) -> None:
 def test_a_name_that_is_none_is_an_error_in_the_document(lab: Lab) -> None:
     outcome = lab.run("dbops_backup", "--exclude-table", "nowhere.*", "--json")
     assert (outcome.code, outcome.json["error"]["type"]) == (2, "UsageError")
+
+
+@pytest.mark.parametrize("option", ["schema", "table", "table-data"])
+def test_an_option_that_is_empty_is_no_full_backup(lab: Lab, option: str) -> None:
+    """As in a script whose variable was never set."""
+    outcome = lab.run("dbops_backup", f"--exclude-{option}", "")
+    assert (outcome.code, "names nothing" in outcome.err) == (2, True)
+
+
+@pytest.mark.parametrize("option", ["--into", "--tables"])
+def test_a_restore_to_an_empty_name_replaces_nothing(lab: Lab, option: str) -> None:
+    assert lab.run("dbops_backup").code == 0
+    outcome = lab.run("dbops_restore", "latest", "--yes", option, "")
+    assert outcome.code == 2
+    before = "SELECT count(*) FROM pg_database WHERE datname LIKE '%_before_%'"
+    assert lab.fetch_value(before) == 0
+
+
+def test_single_tables_without_their_rows_are_refused(lab: Lab) -> None:
+    table = f"{lab.app}_thing"
+    assert lab.run("dbops_backup", "--exclude-table-data", table).code == 0
+    outcome = lab.run("dbops_restore", "latest", "--yes", "--tables", table)
+    assert outcome.code == Refused.exit_code
+    assert f'is without the rows of "{table}"' in outcome.err

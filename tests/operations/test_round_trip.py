@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -13,14 +14,16 @@ from psycopg import sql
 
 from dbops.core.contents import Contents
 from dbops.core.target import Target
-from dbops.errors import ToolFailed
+from dbops.errors import Refused, ToolFailed
 from dbops.operations.backup import Verified, take_backup
 from dbops.operations.proving import fetch_contents
 from dbops.operations.restore import restore_backup
 from dbops.operations.storage import open_vault
+from tests.clusters import Cluster, list_programs, make_cluster
 from tests.databases import connect
 from tests.operations.conftest import drop_database, execute, fetch_value
 
+OLDEST, NEWEST = 15, 18
 RICH = (Path(__file__).parent / "round_trip.sql").read_text()
 TYPES = {
     "smallint": ["-32768", "0", "32767"],
@@ -154,6 +157,91 @@ def test_a_restored_database_is_the_one_that_was_backed_up(
         assert ask(restored) == ask(target)
     finally:
         drop_database(server, into)
+
+
+@pytest.fixture(scope="module")
+def clusters() -> Iterator[dict[int, Cluster]]:
+    """A server of the oldest and of the newest version, where they are installed."""
+    found = {each.major: each for each in list_programs()}
+    with ExitStack() as stack:
+        yield {
+            major: stack.enter_context(make_cluster(found[major]))
+            for major in (OLDEST, NEWEST)
+            if major in found
+        }
+
+
+def find_cluster(clusters: dict[int, Cluster], major: int) -> Cluster:
+    if major not in clusters:
+        pytest.skip(f"no PostgreSQL {major} on this machine")
+    return clusters[major]
+
+
+def make_filled(cluster: Cluster) -> Target:
+    """A database with every value of every type."""
+    name = f"trip_{secrets.token_hex(4)}"
+    cluster.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+    target = cluster.build_target(dbname=name)
+    longest = max(map(len, TYPES.values()))
+    fill(
+        target,
+        [
+            {name: values[n % len(values)] for name, values in TYPES.items()}
+            for n in range(longest)
+        ],
+    )
+    return target
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [(OLDEST, OLDEST), (NEWEST, NEWEST), (OLDEST, NEWEST)]
+)
+def test_a_database_goes_from_version_to_version(
+    clusters: dict[int, Cluster], storage: str, old: int, new: int
+) -> None:
+    source = make_filled(find_cluster(clusters, old))
+    target = find_cluster(clusters, new).build_target(dbname=source.database)
+    before = tell(fetch_contents(source, jobs=1))
+    backup = take_backup(source, storage=storage)
+    into = f"restored_{secrets.token_hex(4)}"
+    report = restore_backup(
+        target, storage=storage, backup_id=backup.backup_id, into=into
+    )
+    assert report.differences == ()
+    assert tell(fetch_contents(target.with_database(into), jobs=2)) == before
+    assert ask(target.with_database(into)) == ask(source)
+
+
+def test_an_older_server_refuses_before_anything_is_done(
+    clusters: dict[int, Cluster], storage: str
+) -> None:
+    older = find_cluster(clusters, OLDEST)
+    source = make_filled(find_cluster(clusters, NEWEST))
+    take_backup(source, storage=storage, level=Verified.NONE)
+    target = older.build_target(dbname=source.database)
+    said: list[str] = []
+    with pytest.raises(Refused, match="an older server cannot take it"):
+        restore_backup(
+            target,
+            storage=storage,
+            backup_id="latest",
+            into="never",
+            progress=said.append,
+        )
+    assert not [line for line in said if "creating" in line]
+    count = "SELECT count(*) FROM pg_database WHERE datname = 'never'"
+    assert older.fetch_value(count) == 0
+    # To prove it there is refused before anything is dumped, too.
+    said.clear()
+    with pytest.raises(Refused, match="the scratch server is 15"):
+        take_backup(
+            source,
+            storage=storage,
+            level=Verified.RESTORED,
+            scratch_server=older.build_target(),
+            progress=said.append,
+        )
+    assert not [line for line in said if "dumping" in line]
 
 
 def test_a_backup_is_proven_as_far_as_is_asked_for(

@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import obstore
 import pytest
 
-from dbops.core.manifest import DamagedManifest, Manifest, write_manifest
+from dbops.core.manifest import DamagedManifest, Manifest, Verification, write_manifest
 from dbops.core.target import Target
 from dbops.errors import DbopsError, Refused, ToolFailed, UsageError
 from dbops.operations.backup import Verified, take_backup
@@ -30,6 +30,7 @@ from dbops.operations.sealing import Seal
 from dbops.operations.storage import find_backup, open_vault, read_stored_manifest
 from dbops.operations.storage import objects as objects_module
 from dbops.operations.storage.objects import ObjectVault
+from dbops.operations.verify_backup import add_look
 from dbops.postgres.tools import ClientTools
 from tests.core.test_manifest import MANIFEST
 from tests.operations.conftest import fetch_hashes, read_command_lines
@@ -188,14 +189,19 @@ def test_a_failure_in_the_middle_leaves_nothing(filled: Target, url: str) -> Non
 
 
 @each_scheme
-def test_a_store_that_dies_in_the_middle_is_told_and_publishes_nothing(
-    filled: Target, scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("moment", ["dumping", "publishing"])
+def test_a_store_that_dies_is_told_and_publishes_nothing(
+    filled: Target,
+    scheme: str,
+    moment: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with run_another(scheme, tmp_path) as store:
         store.use(monkeypatch)
 
         def kill(line: str) -> None:
-            if line.startswith("dumping") and store.process.poll() is None:
+            if line.startswith(moment) and store.process.poll() is None:
                 store.process.kill()
                 store.process.wait()
 
@@ -364,6 +370,28 @@ def test_another_manifest_replaces_the_first_whole(url: str) -> None:
     vault.replace_manifest(FIRST, write_manifest(other))
     assert read_stored_manifest(vault, FIRST) == other
     assert len(list_objects(vault)) == 2
+
+
+def test_outcomes_that_are_added_at_once_are_all_there(url: str) -> None:
+    vault = get_vault(url)
+    publish(vault, FIRST)
+    known = vault.read(FIRST, "manifest.json")
+    other = write_manifest(replace(build_manifest(FIRST), duration_s=5.0))
+    assert vault.replace_manifest(FIRST, other, known=known)
+    assert not vault.replace_manifest(FIRST, "{}", known=known)
+    looks = [
+        Verification(
+            level="checksum", at=datetime(2026, 11, 23, n, tzinfo=UTC), problems=()
+        )
+        for n in range(8)
+    ]
+    with ThreadPoolExecutor(max_workers=4) as executor:
+        running = [executor.submit(add_look, vault, FIRST, each) for each in looks]
+        for each in running:
+            each.result()
+    manifest = read_stored_manifest(vault, FIRST)
+    assert manifest.duration_s == 5
+    assert set(looks) <= set(manifest.verifications)
 
 
 def test_removes_a_backup_of_many_files_and_twice(url: str) -> None:

@@ -79,9 +79,9 @@ class Command(DbopsCommand):
         level = Verified(options["level"]) if options["level"] else None
         kind = Kind(options["type"]) if options["type"] else None
         exclusions = Exclusions(
-            schemas=_split(options["exclude_schema"]),
-            tables=_split(options["exclude_table"]),
-            rows=_split(options["exclude_table_data"]),
+            schemas=_split(options, "exclude-schema"),
+            tables=_split(options, "exclude-table"),
+            rows=_split(options, "exclude-table-data"),
         )
         if uses_pgbackrest(context.settings, options["storage"]):
             if exclusions:
@@ -116,5 +116,14 @@ class Command(DbopsCommand):
         return render_backup(report)
 
 
-def _split(given: list[str]) -> tuple[str, ...]:
-    return tuple(name for each in given for name in split_table_names(each))
+def _split(options: dict[str, Any], option: str) -> tuple[str, ...]:
+    names: list[str] = []
+    for given in options[option.replace("-", "_")]:
+        listed = split_table_names(given)
+        if not listed:
+            raise UsageError(
+                f"--{option} {given!r} names nothing",
+                hint=f"leave the option out, or --{option} NAME",
+            )
+        names += listed
+    return tuple(names)

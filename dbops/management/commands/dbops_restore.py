@@ -39,13 +39,14 @@ class Command(DbopsCommand):
 
     def find_subject(self, context: Context, options: dict[str, Any]) -> str:
         """Return the database that is replaced or created, or gets the tables."""
-        return str(options["into"] or context.target.database)
+        into = options["into"]
+        return str(into if into is not None else context.target.database)
 
     def find_effect(self, options: dict[str, Any]) -> str:
         """Return what is done to it."""
-        if options["into"]:
+        if options["into"] is not None:
             return "creates"
-        return "adds a schema to" if options["tables"] else "replaces"
+        return "replaces" if options["tables"] is None else "adds a schema to"
 
     def add_options(self, parser: CommandParser) -> None:
         """Declare which backup, and where it goes."""
@@ -114,7 +115,7 @@ class Command(DbopsCommand):
     def operate(self, context: Context, options: dict[str, Any]) -> RestoreReport:
         """Restore the backup, in one of the three ways."""
         reference = _read_reference(options)
-        if options["into"]:
+        if options["into"] is not None:
             _refuse(options, "--into", as_schema=None, drop_previous=False)
             return restore_backup(
                 context.target,

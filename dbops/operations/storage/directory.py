@@ -88,6 +88,7 @@ class DirectoryVault:
 
     def prepare(self) -> None:
         """Make it ready to be written to, without what killed runs left behind."""
+        self.check()
         directory = self.directory
         try:
             directory.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
