@@ -25,6 +25,7 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row, tuple_row
 
 HERE = Path(__file__).parent
@@ -222,7 +223,7 @@ def _watch(
     session: psycopg.Connection[Any], statement: str, blocker: str
 ) -> dict[int, str]:
     """Return the locks that it has and waits for while a second session holds one."""
-    parameters = session.info.get_parameters()
+    conninfo = make_conninfo(session.info.dsn, password=session.info.password or None)
     seen: dict[int, str] = {}
     failures: list[BaseException] = []
 
@@ -233,8 +234,8 @@ def _watch(
             failures.append(error)
 
     with (
-        psycopg.connect(**parameters) as other,
-        psycopg.connect(**parameters, autocommit=True) as watcher,
+        psycopg.connect(conninfo) as other,
+        psycopg.connect(conninfo, autocommit=True) as watcher,
     ):
         other.execute(blocker.encode())
         pid = session.info.backend_pid

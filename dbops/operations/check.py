@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.apps import apps
@@ -12,6 +12,8 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from dbops.conf import Settings
 from dbops.core.finding import Finding, Level, find_exit_code
+from dbops.core.hazards.judge import Step
+from dbops.core.hazards.sizes import Sizes
 from dbops.core.migration import MigrationId
 from dbops.core.migration_digest import is_comparable
 from dbops.errors import DbopsError, Refused, UsageError
@@ -31,12 +33,15 @@ from dbops.operations.check_locks import (
     build_missing_parser,
     choose_judged,
     fetch_sizes,
+    judge_migration,
     needs_parser,
 )
 from dbops.operations.check_replay import play_plan
+from dbops.operations.check_written import read_written
 from dbops.operations.context import Context
 from dbops.operations.history import get_id, read_history
 from dbops.operations.sql_files import is_project_migration
+from dbops.operations.squawk import run_squawk
 from dbops.postgres.ledger import fetch_digests, ledger_exists
 
 
@@ -53,6 +58,8 @@ class CheckReport:
     """Findings left out for SILENCED_SYSTEM_CHECKS, and those of `answered_for`."""
     answered_for: tuple[Silenced, ...] = ()
     """Findings that their migrations have a reason for."""
+    squawk: tuple[Finding, ...] = ()
+    """What squawk says of the same SQL, where it was asked."""
 
     @property
     def exit_code(self) -> int:
@@ -61,11 +68,18 @@ class CheckReport:
 
 
 def check_migrations(
-    context: Context, labels: Collection[str] = (), *, server: bool = True
+    context: Context,
+    labels: Collection[str] = (),
+    *,
+    server: bool = True,
+    squawk: bool = False,
 ) -> CheckReport:
     """Apply all rules; with `server` also those that need one. Changes nothing.
 
+    With `squawk`, that linter looks at the same SQL.
+
     Raises:
+        ToolFailed: squawk is not installed, or fails.
         UsageError: there is no app of that label.
         ServerFailed: the server cannot be reached.
         Refused: the role may not create the scratch database.
@@ -75,6 +89,8 @@ def check_migrations(
     run = _Run(context, labels)
     try:
         run.check(server=server)
+        if squawk:
+            run.ask_squawk()
     except DbopsError as error:
         error.report = run.build_report()
         raise
@@ -97,6 +113,8 @@ class _Run:
         self.checked: list[str] = []
         self.migrations = 0
         self.answered_for: list[Silenced] = []
+        self.squawk: list[Finding] = []
+        self._steps: Mapping[MigrationId, Sequence[Step]] = {}
         self._is_empty = False
         self._pending: tuple[MigrationId, ...] = ()
 
@@ -109,6 +127,7 @@ class _Run:
             migrations=self.migrations,
             silenced=len(self.findings) - len(told) + len(self.answered_for),
             answered_for=tuple(self.answered_for),
+            squawk=tuple(self.squawk),
         )
 
     def add(self, rule: str, findings: Iterable[Finding]) -> None:
@@ -130,6 +149,8 @@ class _Run:
             project, settings, self.labels, pending
         ):
             self.add(rule, findings)
+        if not server and not project.conflicts:
+            self._check_written(project)
         if server:
             self.add(
                 "edited",
@@ -137,6 +158,28 @@ class _Run:
             )
             if not project.conflicts:
                 self._check_played(project)
+
+    def _check_written(self, project: Project) -> None:
+        if needs_parser():
+            self.findings.append(build_missing_parser())
+            return
+        judged = choose_judged(project, self.labels, (), is_empty=True)
+        sizes = Sizes(tables={}, known=False)
+        steps: dict[MigrationId, Sequence[Step]] = {}
+        found: list[Finding] = []
+        for migration, run in read_written(self.context, project, judged):
+            steps[get_id(migration)] = run
+            findings, silenced = judge_migration(
+                migration, run, sizes, self.context.settings
+            )
+            found += findings
+            self.answered_for += silenced
+        self.add("locks", found)
+        self._steps = steps
+
+    def ask_squawk(self) -> None:
+        """Let squawk look at what the judged migrations run."""
+        self.squawk += run_squawk(self._steps)
 
     def _check_played(self, project: Project) -> None:
         judged = choose_judged(
@@ -157,6 +200,7 @@ class _Run:
             return
         self.add("locks", played.locks)
         self.answered_for += played.silenced
+        self._steps = played.steps
 
     def _check_history(self, project: Project) -> None:
         try:

@@ -9,7 +9,9 @@ from django.db.migrations import Migration
 from django.db.migrations.recorder import MigrationRecorder
 
 from dbops.core.finding import Finding
+from dbops.core.hazards.judge import Step
 from dbops.core.hazards.sizes import Sizes
+from dbops.core.migration import MigrationId
 from dbops.errors import ServerFailed
 from dbops.operations.check_files import build_failure, compare_file, list_files
 from dbops.operations.check_locks import Silenced, judge_migration
@@ -27,8 +29,13 @@ class Played:
     files: list[Finding] = field(default_factory=list)
     locks: list[Finding] = field(default_factory=list)
     silenced: list[Silenced] = field(default_factory=list)
-    statements: int = 0
-    """How many were judged."""
+    steps: dict[MigrationId, list[Step]] = field(default_factory=dict)
+    """What the judged migrations run."""
+
+    @property
+    def statements(self) -> int:
+        """How many were judged."""
+        return sum(map(len, self.steps.values()))
 
 
 def play_plan(
@@ -70,7 +77,7 @@ def play_plan(
                 return played
             steps = recorder.take_steps()
             if migration in judged:
-                played.statements += len(steps)
+                played.steps[key] = steps
                 found, silenced = judge_migration(
                     migration, steps, sizes, context.settings
                 )

@@ -16,15 +16,30 @@ STYLES = {Level.ERROR: "bold red", Level.WARNING: "yellow", Level.INFO: "dim"}
 GITHUB_WORDS = {Level.ERROR: "error", Level.WARNING: "warning", Level.INFO: "notice"}
 
 
-def render_check(report: CheckReport) -> RenderableType:
-    """Return one finding a line with its cure below, then one line that answers."""
+def render_check(report: CheckReport, *, detailed: bool = False) -> RenderableType:
+    """Return one finding a line with its cure below, then one line that answers.
+
+    With `detailed` also those that their migrations have a reason for.
+    """
     lines = []
     for each in report.findings:
         lines.append(Text(f"{each.id}  ", style=STYLES[each.level]).append(
             _tell(each), style="default"))  # fmt: skip
         if each.hint:
-            lines.append(Text(f"  Next: {each.hint}"))
+            lines.append(Text(f"  Next: {_indent(each.hint)}"))
+    for silenced in report.answered_for if detailed else ():
+        finding = silenced.finding
+        lines.append(Text(f"{finding.id}  {_tell(finding)}", style="dim"))
+        lines.append(Text(f"  Silenced: {silenced.reason}", style="dim"))
+    if report.squawk:
+        lines.append(Text("squawk has found, in the same SQL:"))
+        lines += [Text(f"  {_tell(each)}") for each in report.squawk]
     return Group(*lines, _build_verdict(report))
+
+
+def _indent(hint: str) -> str:
+    """Let the further lines of code to paste stand below the first."""
+    return hint.replace("\n", "\n        ")
 
 
 def render_github(report: CheckReport) -> RenderableType:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -120,3 +121,188 @@ def test_what_operations_are_told_of(lab: Lab, name: str) -> None:
     found = list_locks(check(lab))
 
     assert [id_ for id_, _, _ in found] == [f"dbops.{each}" for each in expected]
+
+
+def test_a_finding_names_the_line_and_the_way_out(lab: Lab) -> None:
+    lab.write_migration(
+        "0002_change",
+        'migrations.AddField("thing", "note", models.TextField(null=True)),\n'
+        "migrations.SeparateDatabaseAndState([\n"
+        'migrations.RunSQL("CREATE INDEX i ON " + TABLE + " (name)")]),\n',
+        helpers=f'TABLE = "{lab.app}_thing"',
+    )
+    path = lab.directory / lab.app / "migrations" / "0002_change.py"
+    lines = path.read_text().splitlines()
+
+    findings = check(lab).json["findings"]
+
+    [finding] = [each for each in findings if each["id"] == "dbops.W104"]
+    assert "CREATE INDEX" in lines[finding["line"] - 1]
+    assert finding["path"] == str(path)
+    assert "AddIndexConcurrently" in finding["hint"]
+    assert f'"public.{lab.app}_thing"' in finding["message"]
+
+
+def test_small_tables_are_notes(lab: Lab) -> None:
+    operations, _ = OPERATIONS["index"]
+    lab.write_migration("0002_change", operations)
+
+    large = list_locks(check(lab))
+    small = check(lab, LOCK_RULES_MIN_ROWS=50_000)
+
+    assert [level for _, level, _ in large] == ["warning"]
+    assert [level for _, level, _ in list_locks(small)] == ["info"]
+
+
+def test_a_table_made_by_a_pending_migration_is_small(lab: Lab) -> None:
+    lab.write_migration("0002_make", OWNER.replace('"Owner"', '"Other"', 1))
+    lab.write_migration(
+        "0003_index",
+        'migrations.AddIndex("other", models.Index(fields=["name"], name="i")),',
+    )
+
+    assert [level for _, level, _ in list_locks(check(lab))] == ["info"]
+
+
+def test_a_small_table_that_stays_locked_while_a_large_one_is_worked_on(
+    lab: Lab,
+) -> None:
+    lab.execute(f"DELETE FROM {lab.app}_owner", f"VACUUM (ANALYZE) {lab.app}_owner")
+    lab.write_migration(
+        "0002_change",
+        'migrations.AddField("owner", "note", models.TextField(null=True)),'
+        + OPERATIONS["index"][0],
+    )
+
+    found = list_locks(check(lab))
+
+    assert [(id_, level) for id_, level, _ in found] == [
+        ("dbops.W104", "warning"),
+        ("dbops.W106", "warning"),
+    ]
+
+
+@pytest.mark.parametrize("reason", ["'nobody is here at night'", "''", "None"])
+def test_a_finding_is_silenced_with_a_reason(lab: Lab, reason: str) -> None:
+    operations, _ = OPERATIONS["index"]
+    lab.write_migration("0002_change", operations)
+    path = lab.directory / lab.app / "migrations" / "0002_change.py"
+    silenced = f"    dbops_silenced = {{'dbops.W104': {reason}}}\n    operations ="
+    path.write_text(path.read_text().replace("    operations =", silenced))
+    lab._forget_modules()
+
+    outcome = check(lab)
+    ids = [id_ for id_, _, _ in list_locks(outcome)]
+
+    if reason.startswith("'n"):
+        assert ids == []
+        assert outcome.json["silenced"] == 1
+        assert outcome.json["answered_for"][0]["reason"] == "nobody is here at night"
+        told = lab.run("dbops_check", "--verbosity", "2").out
+        assert "Silenced: nobody is here at night" in told
+        assert "(1 silenced)" in told
+    else:
+        assert ids == ["dbops.W104", "dbops.W111"]
+
+
+def test_silencing_is_no_edit_of_an_applied_migration(lab: Lab) -> None:
+    assert lab.run("dbops_deploy", "--json").code == 0
+    lab.write_migration("0002_more", "")
+    assert lab.run("dbops_deploy", "--json").code == 0
+    path = lab.directory / lab.app / "migrations" / "0002_more.py"
+    path.write_text(
+        path.read_text().replace(
+            "    operations =",
+            "    dbops_silenced = {'dbops.W104': 'why'}\n    operations =",
+        )
+    )
+    lab._forget_modules()
+
+    assert "dbops.W006" not in {each["id"] for each in check(lab).json["findings"]}
+
+
+def test_named_apps_are_judged_though_they_are_applied(lab: Lab) -> None:
+    lab.write_migration("0002_change", OPERATIONS["index"][0])
+    assert lab.run("migrate", "--verbosity", "0").code == 0
+
+    assert list_locks(check(lab)) == []
+    assert [id_ for id_, _, _ in list_locks(check(lab, lab.app))] == ["dbops.W104"]
+
+
+def test_an_empty_database_judges_what_has_sql_files_as_if_it_were_large(
+    lab: Lab,
+) -> None:
+    lab.write_migration("0002_old", OPERATIONS["index"][0])
+    lab.write_migration(
+        "0003_new",
+        OPERATIONS["bigint"][0],
+        down="-- dbops: nothing to do",
+    )
+    lab.execute(
+        "DELETE FROM django_migrations",
+        f"DROP TABLE {lab.app}_thing, {lab.app}_owner",
+        "DROP TABLE IF EXISTS dbops_step, dbops_deployment CASCADE",
+    )
+
+    found = check(lab)
+
+    assert [(id_, level) for id_, level, _ in list_locks(found)] == [
+        ("dbops.W101", "warning")
+    ]
+
+
+def test_without_a_server_the_sql_files_are_judged(lab: Lab) -> None:
+    for number, name in enumerate(("text", "bigint", "index", "python"), start=2):
+        lab.write_migration(f"000{number}_change", OPERATIONS[name][0])
+    assert lab.run("makemigrations", "--sql").code == 0
+
+    outcome = check(lab, "--no-server")
+
+    found = [(id_, level) for id_, level, _ in list_locks(outcome)]
+    assert found == [("dbops.W101", "warning"), ("dbops.W104", "warning")]
+
+
+def test_without_the_parser_it_says_so(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.write_migration("0002_change", OPERATIONS["index"][0])
+    monkeypatch.setattr("dbops.core.hazards.parsing.PACKAGE", "no_such_package")
+
+    outcome = check(lab)
+
+    assert "locks" not in outcome.json["checked"]
+    [note] = [each for each in outcome.json["findings"] if each["id"] == "dbops.W110"]
+    assert note["hint"] == "pip install 'django-dbops[rules]'"
+
+
+def test_concurrent_operations_keep_nobody_waiting(lab: Lab) -> None:
+    index = 'models.Index(fields=["name"], name="i")'
+    lab.write_migration(
+        "0002_build",
+        f'AddIndexConcurrently("thing", {index}),',
+        helpers=HELPERS,
+        atomic=False,
+    )
+
+    assert list_locks(check(lab)) == []
+
+
+def test_each_statement_of_a_non_atomic_migration_is_by_itself(lab: Lab) -> None:
+    lab.write_migration(
+        "0002_change",
+        OPERATIONS["constant default"][0] + OPERATIONS["index"][0],
+        atomic=False,
+    )
+
+    assert [id_ for id_, _, _ in list_locks(check(lab))] == ["dbops.W104"]
+
+
+def test_squawk_is_told_apart(lab: Lab) -> None:
+    pytest.importorskip("squawk_cli") if not shutil.which("squawk") else None
+    lab.write_migration("0002_change", OPERATIONS["index"][0])
+
+    outcome = check(lab, "--squawk")
+
+    assert "squawk.require-concurrent-index-creation" in {
+        each["id"] for each in outcome.json["squawk"]
+    }

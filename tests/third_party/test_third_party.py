@@ -27,6 +27,7 @@ from tests.third_party.projects import (
 
 TIMEOUT_S = 600
 LEAST_CHANGES = 40
+LEAST_STATEMENTS = 300
 
 
 @pytest.fixture
@@ -38,6 +39,13 @@ def base() -> Iterator[Target]:
 
 def run_worker(project: str, base: Target, directory: Path) -> list[Outcome]:
     """Return what the project's own process found."""
+    lines = run_module("worker", project, base, directory).splitlines()
+    found = [Outcome(**json.loads(line)) for line in lines]
+    return [replace(each, told=tuple(each.told)) for each in found]
+
+
+def run_module(name: str, project: str, base: Target, directory: Path) -> str:
+    """Return what a module of these tests writes, in a process of its own."""
     given = {
         "project": project,
         "database": build_database(base),
@@ -47,7 +55,7 @@ def run_worker(project: str, base: Target, directory: Path) -> list[Outcome]:
         },
     }
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "tests.third_party.worker"],
+        [sys.executable, "-W", "ignore", "-m", f"tests.third_party.{name}"],
         cwd=CHECKOUT,
         env={
             **{key: value for key, value in os.environ.items() if key[:2] != "PG"},
@@ -60,8 +68,7 @@ def run_worker(project: str, base: Target, directory: Path) -> list[Outcome]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    found = [Outcome(**json.loads(line)) for line in done.stdout.splitlines()]
-    return [replace(each, told=tuple(each.told)) for each in found]
+    return done.stdout
 
 
 def read_expected(project: str, base: Target) -> list[Outcome]:
@@ -87,6 +94,23 @@ def test_tells_what_pg_dump_sees_and_nothing_else(
     assert [each.name for each in found] == [each.name for each in expected]
     wrong = [pair for pair in zip(expected, found, strict=True) if pair[0] != pair[1]]
     assert not wrong, "\n".join(f"expected {one}\n  found {two}" for one, two in wrong)
+
+
+@pytest.mark.parametrize("project", PROJECTS)
+def test_what_each_migration_locks_is_understood(
+    project: str, base: Target, tmp_path: Path
+) -> None:
+    if find_spec(project) is None:
+        pytest.skip(f"{project} is not installed: see requirements/third-party.txt")
+
+    told = json.loads(run_module("locks_worker", project, base, tmp_path))
+
+    assert told["failures"] == []
+    assert told["statements"] >= LEAST_STATEMENTS
+    assert [each for each in told["findings"] if each["id"] == "dbops.W110"] == []
+    alarms = [each for each in told["findings"] if each["level"] == "warning"]
+    assert len(alarms) < told["migrations"] * 1.5
+    assert all('"public.' in each["message"] and each["hint"] for each in alarms)
 
 
 @pytest.mark.parametrize("project", PROJECTS)

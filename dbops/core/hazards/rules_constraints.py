@@ -28,10 +28,10 @@ CONSTRAINT_RULES = (
     Rule(
         id="add-check-no-inherit",
         syntax="ADD CONSTRAINT ... CHECK ... NO INHERIT",
-        why="all rows of the table are read; up to PostgreSQL 17 the inheriting tables "
+        why="all rows of the table are read; up to PostgreSQL 16 the inheriting tables "
         "stay free",
         effects=(Effect(Role.TABLE, AX, Work.SCAN), Effect(Role.BELOW, AX)),
-        earlier={17: (Effect(Role.TABLE, AX, Work.SCAN),)},
+        earlier={16: (Effect(Role.TABLE, AX, Work.SCAN),)},
         bad="ALTER TABLE t ADD CONSTRAINT c CHECK (a > 0) NO INHERIT",
         good="ALTER TABLE t ADD CONSTRAINT c CHECK (a > 0) NO INHERIT NOT VALID",
     ),
