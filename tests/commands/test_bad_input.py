@@ -233,7 +233,8 @@ CASES = {
         command=("dbops_backup", "--storage", f"{__file__}/backups"),
         code=4,
         type="Refused",
-        told=f'cannot write to backup storage "{__file__}/backups": Not a directory',
+        told=f'cannot write to backup storage "{__file__}/backups": "{__file__}" is '
+        "not a directory",
         hint="name a directory that this user may write to",
     ),
     "a deployment whose backup has no place": Case(
@@ -241,7 +242,8 @@ CASES = {
         environment={"DBOPS_BACKUP_STORAGE": f"{__file__}/backups"},
         code=4,
         type="Refused",
-        told=f'cannot write to backup storage "{__file__}/backups": Not a directory',
+        told=f'cannot write to backup storage "{__file__}/backups": "{__file__}" is '
+        "not a directory",
         hint="name a directory that this user may write to",
     ),
     "backup storage of a kind that is not known": Case(
