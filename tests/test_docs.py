@@ -31,6 +31,7 @@ from dbops.operations.check_backups import BackupCheckReport
 from dbops.operations.deploy_report import DeployReport
 from dbops.operations.doctor import DoctorReport
 from dbops.operations.drift import DriftReport
+from dbops.operations.inspect import InspectReport
 from dbops.operations.prune import PruneReport
 from dbops.operations.resolve_report import ResolveReport
 from dbops.operations.restore import RestoreReport
@@ -62,6 +63,7 @@ REPORTS = {
     "dbops_deploy": DeployReport,
     "dbops_doctor": DoctorReport,
     "dbops_drift": DriftReport,
+    "dbops_inspect": InspectReport,
     "dbops_resolve": ResolveReport,
     "dbops_restore": RestoreReport,
     "dbops_rollback": RollbackReport,
