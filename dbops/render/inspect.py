@@ -67,8 +67,8 @@ def render_inspect(report: InspectReport) -> RenderableType:
 def _build_list(relations: Iterable[Relation]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     listed = list(relations)
-    table.add_column("relation", overflow="fold", min_width=_find_width(listed))
-    table.add_column("kind", overflow="fold")
+    table.add_column("relation", overflow="fold", width=_find_width(listed))
+    table.add_column("kind", no_wrap=True)
     for heading in ("rows", "size", "indexes"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("refers to", overflow="fold")
@@ -132,7 +132,7 @@ def _indent(lines: Iterable[str]) -> Table:
 def _find_width(relations: Iterable[Relation]) -> int:
     """Return a width that most names fit into."""
     longest = max((len(each.name) for each in relations), default=0)
-    return min(longest, WIDEST_NAME)
+    return min(max(longest, len("relation")), WIDEST_NAME)
 
 
 def _build_columns(columns: Iterable[ColumnView]) -> Table:

@@ -39,9 +39,7 @@ def reader(lab: Lab) -> Iterator[str]:
     with connect(lab.target) as session:
         session.execute(sql.SQL("CREATE ROLE {}").format(name))
         for what in ("SELECT ON customer", "UPDATE (motto) ON profile"):
-            session.execute(
-                sql.SQL("GRANT {} TO {}").format(sql.SQL(what), name)  # type: ignore[arg-type]
-            )
+            session.execute(sql.SQL("GRANT {} TO {}").format(sql.SQL(what), name))
         yield role
         session.execute(sql.SQL("DROP OWNED BY {}; DROP ROLE {}").format(name, name))
 
