@@ -9,11 +9,12 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from django.db.migrations import Migration
+from django.db.migrations.state import ProjectState
 from django.db.migrations.writer import MigrationWriter
 
 from dbops.core.catalog import RELATIONS, Catalog, ObjectKind
 from dbops.core.compare import Difference, Note
-from dbops.core.left_out import BOOKKEEPING
+from dbops.core.left_out import BOOKKEEPING, find_whole
 from dbops.core.relation import Relation, bare_name
 from dbops.core.repair.columns import Column
 from dbops.core.rules import Rules
@@ -36,7 +37,7 @@ from dbops.operations.pull_state import (
     load_models,
 )
 from dbops.operations.pull_text import write_models
-from dbops.operations.replay import find_other_server, open_replay
+from dbops.operations.replay import Replay, find_other_server, open_replay
 from dbops.operations.schema import fetch_live_catalog
 from dbops.postgres.inspect import fetch_contents
 from dbops.postgres.normalise import drop_equal_expressions
@@ -183,8 +184,7 @@ def _read_source(context: Context, options: PullOptions) -> _Source:
     ignored = _list_ignored(context, live)
     wanted = _choose(relations, options, {*others, *ignored})
     if options.names or options.schema:
-        kept = {each.name for each in wanted}
-        kept |= {each.name for each in relations if each.kind == "partition"}
+        kept = _add_partitions(live, {each.name for each in wanted})
 
         def pick(catalog: Catalog) -> Catalog:
             return select(catalog, kept)
@@ -203,6 +203,20 @@ def _read_source(context: Context, options: PullOptions) -> _Source:
         others=others,
         select=pick,
     )
+
+
+def _add_partitions(catalog: Catalog, names: set[str]) -> set[str]:
+    """Return the tables with all their partitions, and those of the partitions."""
+    found, grown = set(names), True
+    while grown:
+        new = {
+            each.name
+            for each in catalog.objects
+            if each.kind == ObjectKind.TABLE and find_whole(each) in found
+        } - found
+        found |= new
+        grown = bool(new)
+    return found
 
 
 def _list_ignored(context: Context, live: Catalog) -> set[str]:
@@ -274,7 +288,7 @@ def _build(source: _Source, models: str) -> Built:
     dependencies = find_dependencies(state, source.app, source.history.loader)
     source.context.progress("building the tables of the models in a scratch database")
     with open_replay(source.context, find_other_server(source.context)) as replay:
-        replay.apply(_find_base(source, dependencies))
+        _prepare(replay, source, dependencies)
         return build_first_migration(
             replay,
             source.app,
@@ -283,6 +297,14 @@ def _build(source: _Source, models: str) -> Built:
             source.live,
             select=source.select,
         )
+
+
+def _prepare(
+    replay: Replay, source: _Source, dependencies: Iterable[tuple[str, str]]
+) -> None:
+    """Make what the other apps have."""
+    replay.state = ProjectState(real_apps=replay.state.real_apps - {source.app})
+    replay.apply(_find_base(source, dependencies))
 
 
 def _find_base(
@@ -324,7 +346,7 @@ def _prove(source: _Source, models: str, migration: str) -> _Proof:
     problems += [f"makemigrations would: {each.describe()}" for each in changes]
     source.context.progress("migrating an empty scratch database, to compare")
     with open_replay(source.context, find_other_server(source.context)) as replay:
-        replay.apply(_find_base(source, written.dependencies))
+        _prepare(replay, source, written.dependencies)
         try:
             replay.apply([written])
         except DbopsError as error:

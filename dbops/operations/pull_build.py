@@ -6,9 +6,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import psycopg
+from django.db import Error
 from django.db.migrations import Migration
 from django.db.migrations.operations import RunSQL
 from django.db.migrations.operations.base import Operation
+from django.db.migrations.state import ProjectState
 
 from dbops.core.catalog import (
     RELATIONS,
@@ -65,40 +67,69 @@ def build_first_migration(
     Raises:
         Refused: a statement fails on the empty database.
     """
-    base = select(replay.fetch_catalog())
+    base, state = select(replay.fetch_catalog()), replay.state.clone()
     before = _write_before(wanted, base)
     _run(replay, before)
+    prepared = select(replay.fetch_catalog())
     middle = build_migration(NAME, app, operations, dependencies)
     replay.apply([middle])
-    renames = _write_renames(wanted, select(replay.fetch_catalog()))
+    plain = select(replay.fetch_catalog())
+    renames = _write_renames(wanted, plain)
     _run(replay, renames)
     made = select(replay.fetch_catalog())
     found = _compare(replay, wanted, made)
     repair = build_repair(wanted, made, found.differences)
-    after = [*renames, *repair.statements]
     _run(replay, repair.statements)
+    full = select(replay.fetch_catalog())
+    ways_back = _write_back(full, plain), _write_back(prepared, base)
+    left = _go_back(replay, middle, state, ways_back)
+    is_reversible = left is not None and _are_equal(base, select(left))
+    back = ways_back if is_reversible else ((), ())
+    first = _write_sql(RunSQL, before, back[1])
+    last = _write_sql(RunSQLAfterIndexes, [*renames, *repair.statements], back[0])
     return Built(
         migration=build_migration(
-            NAME,
-            app,
-            [
-                *_write_sql(RunSQL, before),
-                *operations,
-                *_write_sql(RunSQLAfterIndexes, after),
-            ],
-            dependencies,
+            NAME, app, [*first, *operations, *last], dependencies
         ),
         unsaid=_tell_unsaid(wanted, found.differences),
         by_hand=repair.by_hand,
     )
 
 
-def _write_sql(kind: type[RunSQL], statements: Sequence[str]) -> list[Operation]:
+def _write_back(there: Catalog, goal: Catalog) -> Sequence[str]:
+    differences = compare_catalogs(goal, there, strict_names=True).differences
+    return build_repair(goal, there, differences).statements
+
+
+def _go_back(
+    replay: Replay,
+    middle: Migration,
+    state: ProjectState,
+    ways_back: tuple[Sequence[str], Sequence[str]],
+) -> Catalog | None:
+    """Return what the way back leaves of the scratch database; None where it fails."""
+    try:
+        _run(replay, ways_back[0])
+        with replay.connection.schema_editor(atomic=True) as editor:
+            middle.unapply(state, editor)
+        _run(replay, ways_back[1])
+    except (Refused, Error):
+        return None
+    return replay.fetch_catalog()
+
+
+def _are_equal(one: Catalog, other: Catalog) -> bool:
+    return not compare_catalogs(one, other).differences
+
+
+def _write_sql(
+    kind: type[RunSQL], statements: Sequence[str], back: Sequence[str]
+) -> list[Operation]:
     if not statements:
         return []
     has_functions = any(" FUNCTION " in f" {each[:40]} " for each in statements)
     head = [UNCHECKED] if has_functions else []
-    return [kind([*head, *statements], RunSQL.noop)]
+    return [kind([*head, *statements], list(back) or RunSQL.noop)]
 
 
 def _run(replay: Replay, statements: Sequence[str]) -> None:

@@ -146,6 +146,8 @@ class _Planner:
     def plan(self) -> ModelsPlan:
         """Plan tables, then views."""
         planned = [self._plan_table(facts) for facts in self.tables.values()]
+        for facts in self.tables.values():
+            self._add_many_to_many(facts, planned)
         planned += [self._plan_view(view) for view in self.views]
         return ModelsPlan(enums=self.enums, models=tuple(planned))
 
@@ -213,7 +215,7 @@ class _Planner:
         if facts.primary_key == (bare,):
             options["primary_key"] = True
         if relation is not None:
-            call, remarks = self._write_relation(facts, relation, name, options)
+            call, remarks = self._write_relation(facts, relation, name)
         else:
             call, remarks = self._write_plain(facts, column, options)
         own = f"{name}_id" if relation else name
@@ -260,7 +262,6 @@ class _Planner:
         facts: TableFacts,
         key: Foreign,
         name: str,
-        options: dict[str, object],
     ) -> tuple[Call, list[str]]:
         (column,) = key.columns
         kwargs: dict[str, object] = {}
@@ -286,7 +287,6 @@ class _Planner:
             to = "self"
         else:
             to = self.others.get(key.target) or self.classes[key.target]
-        del options
         path = f"django.db.models.{kind}"
         return Call(path, (to, Name(f"models.{on_delete}")), kwargs), remarks
 
@@ -313,18 +313,17 @@ class _Planner:
         is_free = (
             len({each.columns for each in keys}) == 1
             and not {usual, model} & taken
-            and not self._take(key.target, usual, model, by=facts.name)
+            and not self._take(key.target, usual, model)
         )
         if is_free:
             return ""
         found = f"{model}_{name}" + ("" if is_one else "_set")
-        if found in taken or self._take(key.target, found, found, by=facts.name):
+        if found in taken or self._take(key.target, found, found):
             return "+"
         return found
 
-    def _take(self, target: str, *names: str, by: str) -> bool:
+    def _take(self, target: str, *names: str) -> bool:
         """Say whether a name is taken; take them otherwise."""
-        del by
         if any(self.accessors[target, each] for each in names):
             return True
         self.accessors.update((target, each) for each in set(names))
@@ -385,6 +384,52 @@ class _Planner:
         if not reason:
             self._plan_parts(plan, facts)
         return plan
+
+    def _add_many_to_many(self, facts: TableFacts, planned: list[ModelPlan]) -> None:
+        """Give the first of two tables a field, where this one only pairs them."""
+        keys = self._find_pair(facts)
+        if keys is None:
+            return
+        models_by_table = {each.table: each for each in planned}
+        source = models_by_table.get(keys[0].target)
+        through = models_by_table[facts.name]
+        if source is None or not (source.is_managed and through.is_managed):
+            return
+        one, other = (self.fields[facts.name][key.columns[0]] for key in keys)
+        taken = {each.name for each in source.fields} | RESERVED_FIELDS
+        name = name_field(f"{other}s", taken, ())
+        target, mine = keys[1].target, self.classes[keys[0].target].lower()
+        kwargs: dict[str, object] = {"through": through.class_name}
+        if keys[0].target == target:
+            kwargs |= {"through_fields": (one, other), "symmetrical": False}
+        reverse = f"{mine}_set"
+        known = set(self.fields.get(target, {}).values()) | RESERVED_FIELDS
+        if {reverse, mine} & known or self._take(target, reverse, mine):
+            kwargs["related_name"] = "+"
+        to = self.others.get(target) or self.classes[target]
+        call = Call(
+            "django.db.models.ManyToManyField",
+            ("self" if target == keys[0].target else to,),
+            kwargs,
+        )
+        source.fields.append(FieldPlan(name=name, call=call))
+        self.accessors.update([(keys[0].target, name)])
+
+    def _find_pair(self, facts: TableFacts) -> tuple[Foreign, Foreign] | None:
+        found = [
+            self._find_relation(facts, strip_quotes(each.name))
+            for each in facts.columns
+            if facts.primary_key != (strip_quotes(each.name),)
+        ]
+        keys = [each for each in found if each is not None]
+        if len(found) != len(keys) or len(keys) != 2:  # noqa: PLR2004  It is a pair.
+            return None
+        pair = {each.columns[0] for each in keys}
+        unique = [
+            set(facts.primary_key),
+            *(set(each.columns) for each in facts.uniques),
+        ]
+        return (keys[0], keys[1]) if pair in unique else None
 
     def _plan_composite_key(self, facts: TableFacts) -> FieldPlan:
         names = [

@@ -29,13 +29,11 @@ def build_operations(state: ProjectState, app: str) -> list[Operation]:
     waiting = {
         each.name_lower: each for key, each in state.models.items() if key[0] == app
     }
-    done: set[str] = set()
     operations: list[Operation] = []
     late: list[_Late] = []
     while waiting:
         name = _choose_next(waiting, app)
         made = _create(waiting.pop(name), app, set(waiting) - {name})
-        done.add(name)
         operations.append(made.operation)
         late.append(made)
     return [*operations, *(each for made in late for each in made.rest)]
@@ -76,14 +74,14 @@ def _choose_next(waiting: dict[str, ModelState], app: str) -> str:
         )
         return len(needs), composite
 
-    return min(waiting, key=lambda name: (*count(waiting[name]),))
+    return min(waiting, key=lambda name: count(waiting[name]))
 
 
 def _create(each: ModelState, app: str, missing: set[str]) -> _Late:
     late_fields = [
         name
         for name, found in each.fields.items()
-        if _get_own_target(found, app) in missing
+        if found.many_to_many or _get_own_target(found, app) in missing
     ]
     options = dict(each.options)
     rest: list[Operation] = [
@@ -112,7 +110,7 @@ def _mentions(part: Any, names: Sequence[str]) -> bool:
 def _list_own(each: ModelState, app: str) -> Iterator[str]:
     for found in each.fields.values():
         target = _get_own_target(found, app)
-        if target:
+        if target and not found.many_to_many:
             yield target
 
 

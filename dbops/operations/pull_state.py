@@ -21,6 +21,8 @@ from dbops.errors import ServerFailed
 def build_other_state(loader: MigrationLoader, app: str) -> ProjectState:
     """Return the models of the installed apps, but for those of `app`."""
     state: ProjectState = loader.project_state().clone()
+    # Else an app that has no migrations yet would be there with its present models.
+    state.real_apps = state.real_apps - {app}
     for label, name in list(state.models):
         if label == app:
             state.remove_model(label, name)
