@@ -33,6 +33,7 @@ from dbops.operations.pull_state import (
     check_models,
     detect_changes,
     find_closure,
+    find_needed_apps,
     load_migration,
     load_models,
 )
@@ -71,6 +72,8 @@ class PullReport:
     tables: int
     views: int
     files: tuple[str, ...]
+    needs: tuple[str, ...]
+    """Apps to be installed besides."""
     proven: bool | None
     """None where it was not tried."""
     problems: tuple[str, ...]
@@ -141,6 +144,7 @@ def pull(context: Context, options: PullOptions) -> PullReport:
         tables=len(managed),
         views=len(plan.models) - len(managed),
         files=files,
+        needs=find_needed_apps(models),
         proven=proof.holds if output or options.check else None,
         problems=proof.problems,
         differences=proof.differences,

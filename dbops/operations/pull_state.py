@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterable
 from typing import Any
 
-from django.core.checks import Error
+from django.apps import apps
 from django.db import models
 from django.db.migrations import Migration
 from django.db.migrations.autodetector import MigrationAutodetector
@@ -16,6 +16,15 @@ from django.db.migrations.questioner import MigrationQuestioner
 from django.db.migrations.state import ModelState, ProjectState
 
 from dbops.errors import ServerFailed
+
+POSTGRES = "django.contrib.postgres"
+NEEDS_POSTGRES = "postgres.E005"
+
+
+def find_needed_apps(models_text: str) -> tuple[str, ...]:
+    """Return the apps to be installed for the models."""
+    needed = f"from {POSTGRES}." in models_text and not apps.is_installed(POSTGRES)
+    return (POSTGRES,) if needed else ()
 
 
 def build_other_state(loader: MigrationLoader, app: str) -> ProjectState:
@@ -94,12 +103,15 @@ def load_migration(text: str, name: str, app: str) -> Migration:
 
 
 def check_models(found: Iterable[type[models.Model]], alias: str) -> list[str]:
-    """Return the errors of Django's own checks, one line each."""
+    """Return the errors of Django's own checks, one line each.
+
+    That an app has to be installed is left out: this is told with the models.
+    """
     return [
         f"{each.id} {each.obj}: {each.msg}"
         for model in found
         for each in model.check(databases=[alias])
-        if isinstance(each, Error) or each.is_serious()
+        if each.is_serious() and each.id != NEEDS_POSTGRES
     ]
 
 

@@ -43,7 +43,8 @@ def _build_verdict(report: PullReport) -> RenderableType:
             f"NOT proven: {count_of(wrong, 'thing')} an empty database would not have",
             good=False,
         )
-    hint = f'add the app to INSTALLED_APPS as "{report.app}", then '
+    apps = ", ".join(f'"{each}"' for each in (*report.needs, report.app))
+    hint = f"add {apps} to INSTALLED_APPS, then "
     return build_verdict(
         "Proven: migrating an empty database gives what is there, and makemigrations "
         "has nothing to add",

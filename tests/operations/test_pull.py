@@ -21,6 +21,7 @@ EXISTING = DATA / "existing_schema.sql"
 
 @pytest.fixture
 def lab(empty_lab: Lab) -> Lab:
+    empty_lab.more_apps.append("django.contrib.postgres")
     return empty_lab
 
 
@@ -76,7 +77,11 @@ def test_pull_and_migrate_give_the_same_catalog(lab: Lab, path: Path) -> None:
     live = {each for each in lab.fetch_catalog().objects if "alembic" not in each.name}
     with temporary_database() as empty:
         other = Lab(
-            app=lab.app, directory=lab.directory, target=empty, settings=lab.settings
+            app=lab.app,
+            directory=lab.directory,
+            target=empty,
+            settings=lab.settings,
+            more_apps=lab.more_apps,
         )
         assert other.run("migrate", "-v0", lab.app).code == 0
         made = {
@@ -165,6 +170,15 @@ def test_pulls_named_tables_with_what_they_need(lab: Lab) -> None:
     assert names == {"Level", "Log"}  # The other enum is of no use to it.
     found = lab.run("dbops_pull", "--schema", "audit", "--check", "--json").json
     assert (found["proven"], found["tables"]) == (True, 2)
+
+
+def test_says_which_app_the_models_need(lab: Lab) -> None:
+    lab.more_apps.clear()
+    lab.execute("CREATE TABLE doc (id integer PRIMARY KEY, words tsvector)")
+    folder = lab.directory / "docs"
+    done = lab.run("dbops_pull", "--output", str(folder))
+    assert done.code == 0, done.out
+    assert '"django.contrib.postgres", "docs" to INSTALLED_APPS' in done.out
 
 
 def test_overwrites_nothing(lab: Lab) -> None:
