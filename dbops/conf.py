@@ -41,6 +41,9 @@ class Settings:
     """How long a migration is tried again when it does not get its locks."""
     notify: tuple[str, ...] = ()
     """URLs of apprise that are told when backups fail, and `mailto:` for ADMINS."""
+    seed: str = ""
+    """Management command, with its arguments, that `dbops_reset` fills a new database
+    with; default none."""
     project_apps: tuple[str, ...] = ()
     """Labels of the project's own apps; default those outside site-packages."""
 
