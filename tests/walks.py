@@ -90,6 +90,11 @@ class Walk:
             ]
             self.random.choice(edits)()
 
+    def give_in(self) -> None:
+        """Take back what rows stand against."""
+        for each in self.tables.values():
+            each.together = ()
+
     def write_rows(self, app: str) -> Iterator[str]:
         """Yield an INSERT for each table without a parent."""
         for name, table in self.tables.items():
@@ -199,7 +204,6 @@ def write_models(tables: dict[str, Table]) -> str:
                 f" name='%(app_label)s_%(class)s_check')"
             )
         if constraints:
-            text += (
-                f"\n    class Meta:\n        constraints = [{', '.join(constraints)}]\n"
-            )
+            inner = ", ".join(constraints)
+            text += f"\n    class Meta:\n        constraints = [{inner}]\n"
     return text
