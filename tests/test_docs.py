@@ -33,6 +33,9 @@ from dbops.operations.doctor import DoctorReport
 from dbops.operations.drift import DriftReport
 from dbops.operations.inspect import InspectReport
 from dbops.operations.prune import PruneReport
+from dbops.operations.pull import PullReport
+from dbops.operations.push import PushReport
+from dbops.operations.reset import ResetReport
 from dbops.operations.resolve_report import ResolveReport
 from dbops.operations.restore import RestoreReport
 from dbops.operations.rollback_plan import RollbackReport
@@ -64,6 +67,9 @@ REPORTS = {
     "dbops_doctor": DoctorReport,
     "dbops_drift": DriftReport,
     "dbops_inspect": InspectReport,
+    "dbops_pull": PullReport,
+    "dbops_push": PushReport,
+    "dbops_reset": ResetReport,
     "dbops_resolve": ResolveReport,
     "dbops_restore": RestoreReport,
     "dbops_rollback": RollbackReport,

@@ -224,7 +224,7 @@ def _add_partitions(catalog: Catalog, names: set[str]) -> set[str]:
 
 
 def _list_ignored(context: Context, live: Catalog) -> set[str]:
-    patterns = (*context.settings.ignore, *BOOKKEEPING, "dbops_*")
+    patterns = (*context.settings.ignore, *BOOKKEEPING)
     return {
         each.name
         for each in live.objects
