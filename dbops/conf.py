@@ -58,6 +58,9 @@ class Settings:
     """URLs of apprise that are told when backups fail, and `mailto:` for ADMINS."""
     metrics_token: str = ""
     """What a scraper of `dbops.views.backup_metrics` has to know."""
+    seed: str = ""
+    """Management command, with its arguments, that `dbops_reset` fills a new database
+    with; default none."""
     project_apps: tuple[str, ...] = ()
     """Labels of the project's own apps; default those outside site-packages."""
 

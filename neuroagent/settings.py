@@ -138,6 +138,7 @@ DBOPS = {
     "NOTIFY": env.list("DBOPS_NOTIFY", default=[]),
     "SCRATCH_URL": env.str("DBOPS_SCRATCH_URL", default=""),
     "IGNORE": env.list("DBOPS_IGNORE", default=[]),
+    "SEED": "neuroagent_demo",
     "PG_BIN": env.str("DBOPS_PG_BIN", default=""),
     "LOCK_TIMEOUT_S": read_seconds("DBOPS_LOCK_TIMEOUT_S", default=2.0),
     "LOCK_BUDGET_S": read_seconds("DBOPS_LOCK_BUDGET_S", default=120.0),

@@ -72,6 +72,8 @@ class Lab:
     target: Target
     settings: dict[str, Any]
     names: list[str] = field(default_factory=list)
+    more_apps: list[str] = field(default_factory=list)
+    """Installed besides, before the app itself."""
 
     def write_migration(
         self,
@@ -133,7 +135,7 @@ class Lab:
         """Let the default database be the lab's, and its app be installed."""
         with (
             override_settings(
-                INSTALLED_APPS=["dbops", self.app],
+                INSTALLED_APPS=["dbops", *self.more_apps, self.app],
                 DBOPS=self.settings | settings,
             ),
             use_database(Context(alias="default", settings=Settings()), self.target),

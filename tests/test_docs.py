@@ -32,9 +32,13 @@ from dbops.operations.check_backups import BackupCheckReport
 from dbops.operations.deploy_report import DeployReport
 from dbops.operations.doctor import DoctorReport
 from dbops.operations.drift import DriftReport
+from dbops.operations.inspect import InspectReport
 from dbops.operations.locks import LocksReport
 from dbops.operations.prune import PruneReport
+from dbops.operations.pull import PullReport
+from dbops.operations.push import PushReport
 from dbops.operations.rehearsal_report import RehearseReport
+from dbops.operations.reset import ResetReport
 from dbops.operations.resolve_report import ResolveReport
 from dbops.operations.restore import RestoreReport
 from dbops.operations.rollback_plan import RollbackReport
@@ -67,6 +71,10 @@ REPORTS = {
     "dbops_drift": DriftReport,
     "dbops_locks": LocksReport,
     "dbops_rehearse": RehearseReport,
+    "dbops_inspect": InspectReport,
+    "dbops_pull": PullReport,
+    "dbops_push": PushReport,
+    "dbops_reset": ResetReport,
     "dbops_resolve": ResolveReport,
     "dbops_restore": RestoreReport,
     "dbops_rollback": RollbackReport,

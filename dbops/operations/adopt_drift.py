@@ -286,7 +286,7 @@ def _write_files(
     try:
         with path.open("x", encoding="utf-8") as file:
             file.writelines(f"# Loses, where it is deployed: {x}\n" for x in loses)
-            file.write(_break_lists(writer.as_string()))
+            file.write(break_lists(writer.as_string()))
         try:
             run_formatters([str(path)])
             importlib.invalidate_caches()
@@ -306,7 +306,7 @@ def _write_files(
     return tuple(map(_tell_path, files))
 
 
-def _break_lists(text: str) -> str:
+def break_lists(text: str) -> str:
     """Give each statement a line of its own, as a person would."""
 
     def write(hit: re.Match[str]) -> str:

@@ -20,6 +20,7 @@ from dbops.operations.adoption import (
 from dbops.operations.baseline import record_adoption
 from dbops.operations.context import Context, build_context
 from dbops.operations.history import get_id, read_history
+from dbops.operations.push_on_migrate import continue_from_push, is_pushed
 from dbops.operations.schema import fetch_live_catalog
 from dbops.postgres.ledger import ledger_exists
 
@@ -32,8 +33,9 @@ def prepare(*, using: str, plan: Plan, **_: Any) -> None:
     """Receive pre_migrate: prove initial migrations whose tables exist already.
 
     Those that are proven only change the project's state afterwards, so that `migrate`
-    records them without running their SQL. pre_migrate comes before everything that
-    `migrate` writes, its own history table included.
+    records them without running their SQL; and so do all where the schema was pushed.
+    pre_migrate comes before everything that `migrate` writes, its own history table
+    included.
 
     Raises:
         CommandError: the database is not what they would create; nothing was changed.
@@ -43,6 +45,9 @@ def prepare(*, using: str, plan: Plan, **_: Any) -> None:
         return
     context = build_context(using)
     try:
+        if is_pushed(context):
+            continue_from_push(context, forwards.values())
+            return
         adoption, live = _prove(context, forwards)
     except DbopsError as error:
         text = error.message if error.hint is None else f"{error}\n  Next: {error.hint}"

@@ -33,6 +33,7 @@ from dbops.postgres.ledger import (
     fetch_last_deployment,
     ledger_exists,
 )
+from dbops.postgres.marks import Mark, fetch_marks
 
 
 def finish_up_to_date(
@@ -115,11 +116,16 @@ def require_known_schema(
 
 
 def _build_drifted(context: Context, differences: tuple[Difference, ...]) -> Refused:
+    hint = (
+        "manage.py dbops_drift --sql to put it back, or --adopt for a migration "
+        'that follows it; DBOPS["IGNORE"] for what is of others; or --allow-drift'
+    )
+    if Mark.PUSHED in fetch_marks(context.connect()):
+        hint = "it was pushed: manage.py makemigrations --name NAME, then migrate"
     return Refused(
         f'the schema of database "{context.target.database}" is not what its '
         f"migrations build: {count_of(len(differences), 'difference')}",
-        hint="manage.py dbops_drift --sql to put it back, or --adopt for a migration "
-        'that follows it; DBOPS["IGNORE"] for what is of others; or --allow-drift',
+        hint=hint,
         report=DeployReport(state=DeployState.FAILED, differences=differences),
     )
 

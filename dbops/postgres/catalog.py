@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar
 
 import psycopg
@@ -67,14 +68,55 @@ def fetch_catalog(connection: psycopg.Connection) -> Catalog:
         return build_catalog(_fetch_objects(connection))
 
 
+def fetch_readable_catalog(
+    connection: psycopg.Connection, *, lock_timeout_s: float
+) -> tuple[Catalog, Mapping[str, str]]:
+    """Read what can be read without waiting: a list that is locked is left out.
+
+    The second is what was left out, and why.
+
+    Raises:
+        ServerFailed: as `fetch_catalog`.
+    """
+    objects: list[SchemaObject] = []
+    left: dict[str, str] = {}
+    with _translate_errors(), _pin_session(connection, lock_timeout_s):
+        for name, fetch in _list_fetches(connection):
+            try:
+                with connection.transaction():
+                    objects += fetch()
+            except (psycopg.errors.LockNotAvailable, psycopg.errors.InternalError_):
+                what = name.removeprefix("catalog_")
+                left[what] = "another session holds a lock in the way"
+    return build_catalog(objects), left
+
+
 def _fetch_objects(connection: psycopg.Connection) -> Iterator[SchemaObject]:
+    for _, fetch in _list_fetches(connection):
+        yield from fetch()
+
+
+def _list_fetches(
+    connection: psycopg.Connection,
+) -> Iterator[tuple[str, Callable[[], list[SchemaObject]]]]:
+    def fetch(name: str, kind: ObjectKind) -> list[SchemaObject]:
+        rows = _fetch(connection, name, ObjectRow)
+        return [describe_object(kind, row) for row in rows]
+
     for name, kind in DESCRIBED_IN_SQL.items():
-        for row in _fetch(connection, name, ObjectRow):
-            yield describe_object(kind, row)
-    yield from map(
-        describe_sequence, _fetch(connection, "catalog_sequences", SequenceRow)
-    )
-    yield from map(describe_column, _fetch(connection, "catalog_columns", ColumnRow))
+        yield name, partial(fetch, name, kind)
+    yield "catalog_sequences", partial(_fetch_sequences, connection)
+    yield "catalog_columns", partial(_fetch_columns, connection)
+
+
+def _fetch_sequences(connection: psycopg.Connection) -> list[SchemaObject]:
+    rows = _fetch(connection, "catalog_sequences", SequenceRow)
+    return [describe_sequence(row) for row in rows]
+
+
+def _fetch_columns(connection: psycopg.Connection) -> list[SchemaObject]:
+    rows = _fetch(connection, "catalog_columns", ColumnRow)
+    return [describe_column(row) for row in rows]
 
 
 def _fetch(connection: psycopg.Connection, name: str, row: type[Row]) -> list[Row]:
@@ -84,7 +126,9 @@ def _fetch(connection: psycopg.Connection, name: str, row: type[Row]) -> list[Ro
 
 
 @contextmanager
-def _pin_session(connection: psycopg.Connection) -> Iterator[None]:
+def _pin_session(
+    connection: psycopg.Connection, lock_timeout_s: float = LOCK_TIMEOUT_S
+) -> Iterator[None]:
     idle = connection.info.transaction_status == TransactionStatus.IDLE
     with connection.transaction(force_rollback=True):
         if idle:
@@ -93,7 +137,7 @@ def _pin_session(connection: psycopg.Connection) -> Iterator[None]:
             )
         connection.execute(
             load("pin_catalog_session").encode(),
-            {"lock_timeout": f"{LOCK_TIMEOUT_S}s"},
+            {"lock_timeout": f"{round(lock_timeout_s * 1000)}ms"},
         )
         yield
 

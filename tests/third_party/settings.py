@@ -83,12 +83,15 @@ if GIVEN["project"] == "oscar":
     oscar = vars(importlib.import_module("oscar.defaults"))
     globals().update({name: value for name, value in oscar.items() if name.isupper()})
 
-INSTALLED_APPS = [
-    "dbops",
-    "tests.third_party.extras",
-    *APPS[GIVEN["project"]],
-    *DJANGO,
-]
+if GIVEN["project"]:
+    INSTALLED_APPS = [
+        "dbops",
+        "tests.third_party.extras",
+        *APPS[GIVEN["project"]],
+        *DJANGO,
+    ]
+else:  # Somebody who has the database alone.
+    INSTALLED_APPS = ["dbops", "django.contrib.postgres"]
 DATABASES = {"default": GIVEN["database"]}
 DBOPS = GIVEN["dbops"]
 ROOT_URLCONF = "tests.third_party.urls"

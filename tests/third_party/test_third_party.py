@@ -28,24 +28,29 @@ from tests.third_party.projects import (
 TIMEOUT_S = 600
 LEAST_CHANGES = 40
 LEAST_STATEMENTS = 300
+LEAST_OBJECTS = 300
 
 
-@pytest.fixture
-def base() -> Iterator[Target]:
-    """Make an empty database for one project."""
+@pytest.fixture(scope="module", params=PROJECTS)
+def project(request: pytest.FixtureRequest) -> str:
+    """One of them, where it is installed."""
+    name = str(request.param)
+    if find_spec(name) is None:
+        pytest.skip(f"{name} is not installed: see requirements/third-party.txt")
+    return name
+
+
+@pytest.fixture(scope="module")
+def base(project: str) -> Iterator[Target]:
+    """Make a database for one project: its migrations take longest, so once."""
     with temporary_database() as target:
         yield target
 
 
-def run_worker(project: str, base: Target, directory: Path) -> list[Outcome]:
-    """Return what the project's own process found."""
-    lines = run_module("worker", project, base, directory).splitlines()
-    found = [Outcome(**json.loads(line)) for line in lines]
-    return [replace(each, told=tuple(each.told)) for each in found]
-
-
-def run_module(name: str, project: str, base: Target, directory: Path) -> str:
-    """Return what a module of these tests writes, in a process of its own."""
+def run_module(
+    name: str, *arguments: str, project: str, base: Target, directory: Path
+) -> str:
+    """Return what a module of this package writes in a process of the project's."""
     given = {
         "project": project,
         "database": build_database(base),
@@ -55,7 +60,7 @@ def run_module(name: str, project: str, base: Target, directory: Path) -> str:
         },
     }
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", f"tests.third_party.{name}"],
+        [sys.executable, "-W", "ignore", "-m", f"tests.third_party.{name}", *arguments],
         cwd=CHECKOUT,
         env={
             **{key: value for key, value in os.environ.items() if key[:2] != "PG"},
@@ -71,6 +76,13 @@ def run_module(name: str, project: str, base: Target, directory: Path) -> str:
     return done.stdout
 
 
+def run_worker(project: str, base: Target, directory: Path) -> list[Outcome]:
+    """Return what the project's own process found."""
+    told = run_module("worker", project=project, base=base, directory=directory)
+    found = [Outcome(**json.loads(line)) for line in told.splitlines()]
+    return [replace(each, told=tuple(each.told)) for each in found]
+
+
 def read_expected(project: str, base: Target) -> list[Outcome]:
     """Return what has to be found on the server of this database."""
     with connect(base) as session:
@@ -83,12 +95,9 @@ def read_expected(project: str, base: Target) -> list[Outcome]:
     return [Outcome(name=FRESH), *changes, Outcome(name=RESTORED)]
 
 
-@pytest.mark.parametrize("project", PROJECTS)
 def test_tells_what_pg_dump_sees_and_nothing_else(
     project: str, base: Target, tmp_path: Path
 ) -> None:
-    if find_spec(project) is None:
-        pytest.skip(f"{project} is not installed: see requirements/third-party.txt")
     found = run_worker(project, base, tmp_path)
     expected = read_expected(project, base)
     assert [each.name for each in found] == [each.name for each in expected]
@@ -96,14 +105,11 @@ def test_tells_what_pg_dump_sees_and_nothing_else(
     assert not wrong, "\n".join(f"expected {one}\n  found {two}" for one, two in wrong)
 
 
-@pytest.mark.parametrize("project", PROJECTS)
 def test_what_each_migration_locks_is_understood(
     project: str, base: Target, tmp_path: Path
 ) -> None:
-    if find_spec(project) is None:
-        pytest.skip(f"{project} is not installed: see requirements/third-party.txt")
-
-    told = json.loads(run_module("locks_worker", project, base, tmp_path))
+    text = run_module("locks_worker", project=project, base=base, directory=tmp_path)
+    told = json.loads(text)
 
     assert told["failures"] == []
     assert told["statements"] >= LEAST_STATEMENTS
@@ -113,9 +119,9 @@ def test_what_each_migration_locks_is_understood(
     assert all('"public.' in each["message"] and each["hint"] for each in alarms)
 
 
-@pytest.mark.parametrize("project", PROJECTS)
-def test_each_project_has_changes_enough(project: str) -> None:
-    changes = read_changes(project)
+@pytest.mark.parametrize("name", PROJECTS)
+def test_each_project_has_changes_enough(name: str) -> None:
+    changes = read_changes(name)
     assert len({each.name for each in changes}) == len(changes)
     assert sum(map(is_one_difference, changes)) >= LEAST_CHANGES
     assert [each for each in changes if not each.told]
@@ -126,3 +132,17 @@ def is_one_difference(change: Change) -> bool:
     return (
         change.since == 15 and len(change.told) == 1 and " note " not in change.told[0]
     )
+
+
+def test_pull_makes_the_same_database_without_the_project(
+    project: str, base: Target, tmp_path: Path
+) -> None:
+    for name, *step in ((project, "migrate"), ("", "score")):
+        told = run_module(
+            "pull_worker", *step, project=name, base=base, directory=tmp_path
+        )
+    found = json.loads(told)
+    print(project, found)  # noqa: T201  For the table in docs/how-to/pull-models.md.
+    assert found["objects"] > LEAST_OBJECTS
+    assert found["dbops_pull"] == found["objects"]
+    assert found["inspectdb"] < found["objects"]
