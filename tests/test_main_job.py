@@ -23,6 +23,7 @@ from dbops.core.target import Target
 from dbops.postgres.catalog import fetch_catalog
 from tests.databases import connect, execute, find_server, temporary_database
 from tests.lab import Outcome
+from tests.neuroagent import expected
 from tests.operations.conftest import drop_database, fetch_hashes
 from tests.processes import build_url, run_manage
 
@@ -154,11 +155,9 @@ def test_the_main_job(site: Site) -> None:
     indexes = site.fetch_indexes()
     deploy(site)
     deployed = site.fetch_catalog()
-    assert site.fetch_indexes() - indexes == {
-        "ix_messages_newest_first",
-        "ix_messages_thread_id_created",
-        "ix_threads_newest_first",
-    }
+    assert site.fetch_indexes() - indexes == (
+        expected.LATER_INDEXES.keys() | expected.INSPECTION_INDEXES.keys()
+    )
 
     roll_back(site)
     assert site.fetch_indexes() == indexes
