@@ -28,7 +28,9 @@ class Migration(migrations.Migration):
         ),
         AddIndexConcurrently(
             "tokenconsumption",
-            models.Index(fields=["model", "message"], name="ix_token_consumption_model"),
+            models.Index(
+                fields=["model", "message"], name="ix_token_consumption_model"
+            ),
         ),
         AddIndexConcurrently(
             "complexityestimation",
