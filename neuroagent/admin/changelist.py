@@ -79,7 +79,8 @@ class KeysetChangeList(ChangeList):
         self.count_text = self.describe_count(page)
         self.result_list = page.rows
         self.result_count = len(page.rows)
-        self.full_result_count = None
+        # The same number: the search box says nothing of its own then.
+        self.full_result_count = self.result_count
         self.show_full_result_count = False
         self.show_admin_actions = False
         self.can_show_all = False

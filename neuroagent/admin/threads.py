@@ -111,8 +111,7 @@ class ThreadAdmin(InspectionAdmin):
         words = request.GET.get("q", "").strip()
         if not words or read_id(words):
             return self.list_display
-        title, *others = self.list_display
-        return (title, "found", *others)
+        return ("title", "found", "updated", "messages", "user")
 
     def search_words(
         self, request: HttpRequest, queryset: QuerySet[Any], words: str

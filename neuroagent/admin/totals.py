@@ -35,11 +35,39 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """The tokens of one type."""
+
+    kind: str
+    label: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """The tokens spent, by one thing."""
 
     title: str
     lines: tuple[Line, ...]
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return sum(line.total for line in self.lines)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """All of them, by type."""
+        counts = map(sum, zip(*(line.counts for line in self.lines), strict=True))
+        return tuple(
+            Part(kind=kind, label=str(label), count=count)
+            for (kind, label), count in zip(TokenType.choices, counts, strict=True)
+        )
+
+    @property
+    def bar(self) -> tuple[Rect, ...]:
+        """All of them as one bar."""
+        return stack({part.kind: part.count for part in self.parts}, largest=self.total)
 
 
 def sum_by_name(spent: Iterable[Spent]) -> dict[str, dict[str, int]]:
