@@ -175,7 +175,9 @@ class InspectionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         if self.inspection_fields and not self.may_edit(request, obj):
             return self.inspection_fields
-        return super().get_readonly_fields(request, obj)
+        fields = super().get_readonly_fields(request, obj)
+        # With another key a form would save another row.
+        return fields if obj is None else (*fields, self.opts.pk.name)
 
     def formfield_for_dbfield(
         self, db_field: "Field[Any, Any]", request: Any, **kwargs: Any

@@ -12,8 +12,9 @@ from django.utils.safestring import SafeString
 
 from neuroagent.admin.content import Text
 
-START, STOP = "\ue000", "\ue001"
-"""What ts_headline puts around a word: of Unicode's private use, and of ours alone."""
+START, STOP, LESS = "\ue000", "\ue001", "\ue002"
+"""What ts_headline puts around a word, and what it reads in place of "<", since it
+leaves out what looks like a tag: of Unicode's private use, and of ours alone."""
 
 NOTHING = "–"  # noqa: RUF001  An en dash, as the admin site shows it.
 
@@ -45,7 +46,7 @@ def show_marked(headline: str) -> SafeString:
     >>> str(show_marked(f"a <b> {START}cell{STOP}"))
     'a &lt;b&gt; <mark>cell</mark>'
     """
-    before, *found = headline.split(START)
+    before, *found = headline.replace(f" {LESS} ", "<").replace(LESS, "<").split(START)
     parts = [each.partition(STOP) for each in found]
     return format_html(
         "{}{}",

@@ -2,7 +2,8 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from io import StringIO
 from typing import Any
@@ -20,7 +21,8 @@ Writer = Callable[[tuple[str, ...], Iterator[Row]], Iterator[str]]
 BATCH = 500
 """Rows that are fetched at a time."""
 CHUNK_CHARS = 1 << 16
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+FORMULA_STARTS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+"""With the wide forms that East Asian spreadsheets take for the same."""
 
 
 def stream(
@@ -36,35 +38,38 @@ def stream(
     columns = tuple(
         field.attname for field in meta.concrete_fields if field.attname not in exclude
     )
-    chunks = join_chunks(write(columns, read_rows(queryset, columns)))
+    rows = read_rows(queryset, columns)
+    chunks = join_chunks(write(columns, rows))
     first = next(chunks, "")
     name = f"{meta.db_table}-{timezone.localdate()}.{format_name}"
     return StreamingHttpResponse(
-        resume(first, chunks),
+        resume(first, chunks, rows),
         content_type=f"{content_type}; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )
 
 
-def read_rows(queryset: QuerySet[Any], columns: tuple[str, ...]) -> Iterator[Row]:
+def read_rows(
+    queryset: QuerySet[Any], columns: tuple[str, ...]
+) -> Generator[Row, None, None]:
     """Yield the rows, by a cursor of the server's.
 
     Outside a transaction PostgreSQL would write the whole result to its disk first.
     """
     with limit_time(queryset.db):
         rows = queryset.values_list(*columns)
-        yield from rows.iterator(chunk_size=BATCH)
+        # To be closed before the transaction, which would take the cursor with it.
+        with closing(rows.iterator(chunk_size=BATCH)) as found:
+            yield from found
 
 
-def resume(first: str, rest: Iterator[str]) -> Iterator[str]:
+def resume(
+    first: str, rest: Iterator[str], rows: Generator[Row, None, None]
+) -> Generator[str, None, None]:
     """Yield all, and end the query when the reader goes away."""
-    try:
+    with closing(rows):
         yield first
         yield from rest
-    finally:
-        close = getattr(rest, "close", None)
-        if close is not None:
-            close()
 
 
 def join_chunks(lines: Iterator[str]) -> Iterator[str]:

@@ -108,6 +108,10 @@ class MessageAdmin(InspectionAdmin):
         content = read_content(raw[:SHOWN_CHARS], is_cut=len(raw) > SHOWN_CHARS)
         return render_text(content.extras)
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows = super().get_queryset(request).select_related("thread")
+        return rows.defer("search_vector")
+
     def search_words(
         self,
         request: HttpRequest,  # noqa: ARG002

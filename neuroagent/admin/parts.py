@@ -30,6 +30,10 @@ class MessagePartAdmin(InspectionAdmin):
         "message__search_vector",
     )
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows = super().get_queryset(request).select_related("message")
+        return rows.defer(*MessagePartAdmin.defer_in_list)
+
     @admin.display(description=_("message"))
     def in_conversation(self, part: Any) -> str:
         message = part.message

@@ -12,9 +12,9 @@ from django.contrib.postgres.search import (
 )
 from django.db.models import F, Func, JSONField, QuerySet, TextField, Value
 from django.db.models.fields.json import KeyTextTransform
-from django.db.models.functions import Cast, Left
+from django.db.models.functions import Cast, Left, Replace
 
-from neuroagent.admin.display import START, STOP
+from neuroagent.admin.display import LESS, START, STOP
 from neuroagent.models import Message
 
 CANDIDATES = 1000
@@ -64,19 +64,21 @@ def build_query(words: str) -> SearchQuery:
 def mark_words(words: str) -> Any:
     """Return an expression for what was said around the words, with START and STOP.
 
-    Those two characters are taken out of the text before, so that what is marked in the
+    Those characters are taken out of the text before, so that what is marked in the
     end was marked by PostgreSQL.
 
     Source: https://www.postgresql.org/docs/current/textsearch-controls.html
     """
     said = KeyTextTransform("content", Cast("content", JSONField()))
-    text = Func(
+    ours_alone = Func(
         Left(said, HEADLINE_CHARS),
-        Value(START + STOP),
+        Value(START + STOP + LESS),
         Value(""),
         function="translate",
         output_field=TextField(),
     )
+    # Between spaces: the parser takes an unknown character for a letter.
+    text = Replace(ours_alone, Value("<"), Value(f" {LESS} "))
     return SearchHeadline(
         text,
         build_query(words),
