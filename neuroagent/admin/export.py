@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from io import StringIO
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -59,7 +59,8 @@ def read_rows(
     with limit_time(queryset.db):
         rows = queryset.values_list(*columns)
         # To be closed before the transaction, which would take the cursor with it.
-        with closing(rows.iterator(chunk_size=BATCH)) as found:
+        found = cast("Generator[Row, None, None]", rows.iterator(chunk_size=BATCH))
+        with closing(found):
             yield from found
 
 
