@@ -23,7 +23,29 @@ FOREIGN_OPTIONS = frozenset(
 )
 
 
-def read_database_url(url: str) -> dict[str, Any]:
+def read_inspection_url(url: str, *, timeout_s: float) -> dict[str, Any]:
+    """Return Django's settings of a database that is only looked at.
+
+    The server refuses to write in its sessions, and ends statements that take longer
+    than `timeout_s`. Tests use the test database of "default" for it.
+
+    Raises: ImproperlyConfigured, as `read_database_url`.
+    """
+    settings = read_database_url(url, variable="ADMIN_DATABASE_URL")
+    options = settings.setdefault("OPTIONS", {})
+    options["options"] = " ".join(
+        (
+            *filter(None, [options.get("options")]),
+            "-c default_transaction_read_only=on",
+            f"-c statement_timeout={timeout_s * 1000:.0f}",
+        )
+    )
+    options.setdefault("application_name", "neuroagent-admin")
+    settings["TEST"] = {"MIRROR": "default"}
+    return settings
+
+
+def read_database_url(url: str, *, variable: str = "DATABASE_URL") -> dict[str, Any]:
     """Return Django's settings of the database.
 
     A driver in the scheme (`postgresql+asyncpg`) and Prisma's options are left out;
@@ -39,15 +61,15 @@ def read_database_url(url: str) -> dict[str, Any]:
         parts.port  # noqa: B018  Raises where the port is no number.
     except ValueError as error:
         raise ImproperlyConfigured(
-            f"DATABASE_URL cannot be read ({error}); use {EXAMPLE}"
+            f"{variable} cannot be read ({error}); use {EXAMPLE}"
         ) from None
     if scheme not in SCHEMES:
         raise ImproperlyConfigured(
-            f'DATABASE_URL begins with "{scheme or "no scheme"}", and this project is '
+            f'{variable} begins with "{scheme or "no scheme"}", and this project is '
             f"for PostgreSQL; use {EXAMPLE}"
         )
     if not parts.path.strip("/"):
-        raise ImproperlyConfigured(f"DATABASE_URL names no database; use {EXAMPLE}")
+        raise ImproperlyConfigured(f"{variable} names no database; use {EXAMPLE}")
     options = [
         (key, value)
         for key, value in parse_qsl(parts.query, keep_blank_values=True)

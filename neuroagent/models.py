@@ -147,6 +147,18 @@ class Thread(models.Model):
             models.Index(
                 fields=("-update_date", "-thread_id"), name="ix_threads_newest_first"
             ),
+            models.Index(
+                fields=("user_id", "-update_date", "-thread_id"),
+                name="ix_threads_user_newest",
+            ),
+            models.Index(
+                fields=("project_id", "-update_date", "-thread_id"),
+                name="ix_threads_project_newest",
+            ),
+            models.Index(
+                fields=("vlab_id", "-update_date", "-thread_id"),
+                name="ix_threads_vlab_newest",
+            ),
         )
 
     def __str__(self) -> str:
@@ -218,6 +230,11 @@ class Message(CheckedModel):
                 fields=("-creation_date", "-message_id"),
                 name="ix_messages_newest_first",
             ),
+            models.Index(
+                fields=("-creation_date", "-message_id"),
+                condition=models.Q(is_complete=False),
+                name="ix_messages_incomplete",
+            ),
         )
 
     def __str__(self) -> str:
@@ -254,6 +271,10 @@ class ToolCall(CheckedModel):
         ordering = ("tool_call_id",)
         verbose_name = "tool call"
         verbose_name_plural = "tool calls"
+        indexes = (
+            models.Index(fields=("message",), name="ix_tool_calls_message"),
+            models.Index(fields=("name", "tool_call_id"), name="ix_tool_calls_name"),
+        )
 
     def __str__(self) -> str:
         return f"{self.name} ({self.tool_call_id})"
@@ -281,6 +302,7 @@ class ToolSelection(models.Model):
         ordering = ("id",)
         verbose_name = "tool selection"
         verbose_name_plural = "tool selections"
+        indexes = (models.Index(fields=("message",), name="ix_tool_selection_message"),)
 
     def __str__(self) -> str:
         return self.tool_name
@@ -307,6 +329,12 @@ class TokenConsumption(models.Model):
         ordering = ("id",)
         verbose_name = "token consumption"
         verbose_name_plural = "token consumption"
+        indexes = (
+            models.Index(fields=("message",), name="ix_token_consumption_message"),
+            models.Index(
+                fields=("model", "message"), name="ix_token_consumption_model"
+            ),
+        )
 
     def __str__(self) -> str:
         return f"{self.count} {self.type} tokens of {self.model}"
@@ -337,6 +365,7 @@ class ComplexityEstimation(models.Model):
         ordering = ("id",)
         verbose_name = "complexity estimation"
         verbose_name_plural = "complexity estimations"
+        indexes = (models.Index(fields=("message",), name="ix_complexity_message"),)
 
     def __str__(self) -> str:
         return f"{self.complexity} ({self.model}, {self.reasoning})"

@@ -12,7 +12,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 
-from neuroagent.database import read_database_url
+from neuroagent.database import read_database_url, read_inspection_url
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DEVELOPMENT_SECRET_KEY = "django-insecure-for-development-only"  # noqa: S105
@@ -75,6 +75,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "neuroagent.middleware.add_content_security_policy",
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -82,6 +83,8 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "neuroagent.middleware.use_zone_of_reader",
+    "neuroagent.middleware.ExplainDatabaseErrors",
 ]
 
 ROOT_URLCONF = "neuroagent.urls"
@@ -114,6 +117,16 @@ EMBEDDED_DATABASE = {
 DATABASES = {
     "default": read_database_url(DATABASE_URL) if DATABASE_URL else EMBEDDED_DATABASE
 }
+
+# What the admin site reads, if not the database itself.
+ADMIN_DATABASE_URL: str = env.str("ADMIN_DATABASE_URL", default="")
+ADMIN_TIMEOUT_S = read_seconds("ADMIN_TIMEOUT_S", default=5.0)
+ADMIN_ALLOW_EDITS: bool = env.bool("ADMIN_ALLOW_EDITS", default=False)
+ADMIN_DATABASE = "inspection" if ADMIN_DATABASE_URL else "default"
+if ADMIN_DATABASE_URL:
+    DATABASES["inspection"] = read_inspection_url(
+        ADMIN_DATABASE_URL, timeout_s=ADMIN_TIMEOUT_S
+    )
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LANGUAGE_CODE = "en-us"

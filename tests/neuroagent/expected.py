@@ -116,6 +116,38 @@ LATER_INDEXES = {
     ),
 }
 
+INSPECTION_INDEXES = {
+    name: f"CREATE INDEX {name} ON public.{table} USING btree {rest}"
+    for name, table, rest in (
+        ("ix_tool_calls_message", "tool_calls", "(message_id)"),
+        ("ix_tool_calls_name", "tool_calls", "(name, tool_call_id)"),
+        ("ix_tool_selection_message", "tool_selection", "(message_id)"),
+        ("ix_token_consumption_message", "token_consumption", "(message_id)"),
+        ("ix_token_consumption_model", "token_consumption", "(model, message_id)"),
+        ("ix_complexity_message", "complexity_estimation", "(message_id)"),
+        (
+            "ix_messages_incomplete",
+            "messages",
+            "(creation_date DESC, message_id DESC) WHERE (NOT is_complete)",
+        ),
+        (
+            "ix_threads_user_newest",
+            "threads",
+            "(user_id, update_date DESC, thread_id DESC)",
+        ),
+        (
+            "ix_threads_project_newest",
+            "threads",
+            "(project_id, update_date DESC, thread_id DESC)",
+        ),
+        (
+            "ix_threads_vlab_newest",
+            "threads",
+            "(vlab_id, update_date DESC, thread_id DESC)",
+        ),
+    )
+}
+
 ENUMS = {
     "entity": ["USER", "AI_TOOL", "TOOL", "AI_MESSAGE"],
     "task": ["CHAT_COMPLETION", "TOOL_SELECTION", "CALL_WITHIN_TOOL"],

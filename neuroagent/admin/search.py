@@ -1,0 +1,103 @@
+"""Find messages by their words: the best of the newest, with the words marked."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.contrib.postgres.search import (
+    SearchHeadline,
+    SearchQuery,
+    SearchRank,
+)
+from django.db.models import F, Func, JSONField, QuerySet, TextField, Value
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast, Left, Replace
+
+from neuroagent.admin.display import LESS, START, STOP
+from neuroagent.models import Message
+
+CANDIDATES = 1000
+"""Messages that are ranked, the newest that match. To rank means to read all of them,
+and a common word is in every second message."""
+
+HEADLINE_CHARS = 20_000
+"""Of a message, where its words are marked; the parser reads about 10 MB/s."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """A message that was found; the higher the rank, the better."""
+
+    message_id: UUID
+    thread_id: UUID
+    creation_date: datetime
+    rank: float
+
+
+def find_matches(messages: QuerySet[Message], words: str) -> list[Match]:
+    """Return the best first, out of the newest CANDIDATES that match.
+
+    `messages` are those that match already, filtered by anything else as well.
+    """
+    newest = messages.order_by("-creation_date", "-message_id")[:CANDIDATES]
+    rank = SearchRank(F("search_vector"), build_query(words))
+    rows = (
+        Message.objects.using(messages.db)
+        .filter(pk__in=newest.values("pk"))
+        .annotate(rank=rank)
+        .order_by()
+        .values_list("message_id", "thread_id", "creation_date", "rank")
+    )
+    found = [
+        Match(message_id=key, thread_id=thread, creation_date=created, rank=rank)
+        for key, thread, created, rank in rows
+    ]
+    return sorted(found, key=lambda each: (each.rank, each.creation_date), reverse=True)
+
+
+def build_query(words: str) -> SearchQuery:
+    """Return the words as `Message.objects.search` understands them."""
+    return SearchQuery(words, config="english", search_type="websearch")
+
+
+def mark_words(words: str) -> Any:
+    """Return an expression for what was said around the words, with START and STOP.
+
+    Those characters are taken out of the text before, so that what is marked in the
+    end was marked by PostgreSQL.
+
+    Source: https://www.postgresql.org/docs/current/textsearch-controls.html
+    """
+    said = KeyTextTransform("content", Cast("content", JSONField()))
+    ours_alone = Func(
+        Left(said, HEADLINE_CHARS),
+        Value(START + STOP + LESS),
+        Value(""),
+        function="translate",
+        output_field=TextField(),
+    )
+    # Between spaces: the parser takes an unknown character for a letter.
+    text = Replace(ours_alone, Value("<"), Value(f" {LESS} "))
+    return SearchHeadline(
+        text,
+        build_query(words),
+        config="english",
+        start_sel=START,
+        stop_sel=STOP,
+        max_words=30,
+        min_words=12,
+        max_fragments=2,
+        fragment_delimiter=" … ",
+    )
+
+
+def fetch_headlines(alias: str, keys: list[UUID], words: str) -> dict[UUID, str]:
+    """Return what each message says around the words."""
+    rows = (
+        Message.objects.using(alias)
+        .filter(pk__in=keys, search_vector__isnull=False)
+        .annotate(headline=mark_words(words))
+        .values_list("message_id", "headline")
+    )
+    return {key: headline or "" for key, headline in rows}

@@ -1,0 +1,114 @@
+"""Sums of tokens, as tables with bars."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from neuroagent.admin.charts import Rect, stack
+from neuroagent.models import TokenType
+
+OTHERS_AFTER = 20
+"""Lines of a table; those with fewer tokens are one line together."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """Tokens of one type, spent on one thing."""
+
+    name: str
+    type: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """The tokens spent on one thing."""
+
+    name: str
+    counts: tuple[int, ...]
+    """By type, in the order of `TokenType`."""
+    total: int
+    share: str
+    """Of all, in per cent."""
+    bar: tuple[Rect, ...]
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """The tokens of one type."""
+
+    kind: str
+    label: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """The tokens spent, by one thing."""
+
+    title: str
+    lines: tuple[Line, ...]
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return sum(line.total for line in self.lines)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """All of them, by type."""
+        counts = map(sum, zip(*(line.counts for line in self.lines), strict=True))
+        return tuple(
+            Part(kind=kind, label=str(label), count=count)
+            for (kind, label), count in zip(TokenType.choices, counts, strict=True)
+        )
+
+    @property
+    def bar(self) -> tuple[Rect, ...]:
+        """All of them as one bar."""
+        return stack({part.kind: part.count for part in self.parts}, largest=self.total)
+
+
+def sum_by_name(spent: Iterable[Spent]) -> dict[str, dict[str, int]]:
+    """Return the tokens by name, then by type, with all types in order."""
+    sums: dict[str, dict[str, int]] = defaultdict(
+        lambda: dict.fromkeys(TokenType.values, 0)
+    )
+    for each in spent:
+        sums[each.name][each.type] += each.count
+    return dict(sums)
+
+
+def build_table(
+    title: str,
+    spent: Iterable[Spent],
+    *,
+    others: str,
+    urls: Mapping[str, str] | None = None,
+) -> Table:
+    """Return a table with the most tokens first, and those after `others`."""
+    sums = sum_by_name(spent)
+    ordered = sorted(sums, key=lambda name: (-sum(sums[name].values()), name))
+    kept, left = ordered[:OTHERS_AFTER], ordered[OTHERS_AFTER:]
+    if left:
+        sums[others] = {
+            kind: sum(sums[name][kind] for name in left) for kind in TokenType.values
+        }
+        kept.append(others)
+    totals = {name: sum(sums[name].values()) for name in kept}
+    everything, largest = sum(totals.values()), max(totals.values(), default=0)
+    return Table(
+        title=title,
+        lines=tuple(
+            Line(
+                name=name,
+                counts=tuple(sums[name].values()),
+                total=totals[name],
+                share=f"{100 * totals[name] / everything:.0f}" if everything else "0",
+                bar=stack(sums[name], largest=largest),
+                url=(urls or {}).get(name, ""),
+            )
+            for name in kept
+        ),
+    )
