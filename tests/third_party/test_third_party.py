@@ -28,6 +28,7 @@ from tests.third_party.projects import (
 TIMEOUT_S = 600
 LEAST_CHANGES = 40
 LEAST_STATEMENTS = 300
+NEWEST = 18_00_00
 
 
 @pytest.fixture
@@ -103,6 +104,9 @@ def test_what_each_migration_locks_is_understood(
     if find_spec(project) is None:
         pytest.skip(f"{project} is not installed: see requirements/third-party.txt")
 
+    with connect(base) as session:
+        if session.info.server_version < NEWEST:
+            pytest.skip("once is enough: what is understood hangs on no server")
     told = json.loads(run_module("locks_worker", project, base, tmp_path))
 
     assert told["failures"] == []
