@@ -323,7 +323,7 @@ def _build_seen(
         oid
         for oid in tables & after.keys()
         if before[oid]["kind"] in "rm"
-        and after[oid]["rows"] - before[oid]["rows"] > LEAST_ROWS
+        and _count_rows(after, oid) - _count_rows(before, oid) > LEAST_ROWS
     }
     # TRUNCATE gives a table another file, too, and reads none of its rows.
     rewritten = {
@@ -340,6 +340,13 @@ def _build_seen(
         scans=name(scanned),
         rewrites=name(rewritten),
         builds=name(built & scanned),
+    )
+
+
+def _count_rows(relations: Mapping[int, dict[str, Any]], oid: int) -> int:
+    """Return how many rows were read, from the table itself or by its indexes."""
+    return sum(
+        row["rows"] for row in relations.values() if oid in (row["oid"], row["owner"])
     )
 
 

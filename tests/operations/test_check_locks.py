@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dbops.errors import ToolFailed
+from dbops.operations.squawk import find_squawk
 from tests.databases import temporary_database
 from tests.lab import Lab, Outcome, open_lab
 
@@ -298,7 +299,10 @@ def test_each_statement_of_a_non_atomic_migration_is_by_itself(lab: Lab) -> None
 
 
 def test_squawk_is_told_apart(lab: Lab) -> None:
-    pytest.importorskip("squawk_cli") if not shutil.which("squawk") else None
+    try:
+        find_squawk()
+    except ToolFailed:
+        pytest.skip("squawk-cli is in requirements/test.txt, and not installed")
     lab.write_migration("0002_change", OPERATIONS["index"][0])
 
     outcome = check(lab, "--squawk")
@@ -306,3 +310,43 @@ def test_squawk_is_told_apart(lab: Lab) -> None:
     assert "squawk.require-concurrent-index-creation" in {
         each["id"] for each in outcome.json["squawk"]
     }
+
+
+def test_squawk_that_is_not_there(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dbops.operations.squawk.PROGRAM", "no-such-squawk")
+
+    outcome = check(lab, "--squawk")
+
+    assert outcome.code == 6
+    assert outcome.json["error"]["hint"] == "pip install squawk-cli"
+
+
+def test_mixed_case_names_in_another_schema(lab: Lab) -> None:
+    table = 'CREATE TABLE "Sales"."Order" (id int, "Note" varchar(9))'
+    lab.execute(
+        'CREATE SCHEMA "Sales"',
+        table,
+        'INSERT INTO "Sales"."Order" SELECT i FROM generate_series(1, 20000) AS i',
+        'ANALYZE "Sales"."Order"',
+    )
+    made = f'CREATE SCHEMA "Sales"; {table}'
+    lab.write_migration("0002_make", f"migrations.RunSQL({made!r}),")
+    lab.execute(
+        "INSERT INTO django_migrations (app, name, applied) "
+        f"VALUES ('{lab.app}', '0002_make', now())"
+    )
+    longer = 'ALTER TABLE "Sales"."Order" ALTER "Note" TYPE varchar(20)'
+    other = 'ALTER TABLE "Sales"."Order" ALTER "Note" TYPE int USING 1'
+    lab.write_migration("0003_alter", f"migrations.RunSQL([{longer!r}, {other!r}]),")
+
+    [finding] = [
+        each
+        for each in check(lab).json["findings"]
+        if each["id"].startswith("dbops.W10") and each["level"] == "warning"
+    ]
+
+    assert finding["id"] == "dbops.W101"
+    assert (
+        'rewrites "Sales.Order" while nobody may read or write it'
+        in (finding["message"])
+    )

@@ -29,6 +29,7 @@ TIMEOUT_S = 600
 LEAST_CHANGES = 40
 LEAST_STATEMENTS = 300
 LEAST_OBJECTS = 300
+NEWEST = 18_00_00
 
 
 @pytest.fixture(scope="module", params=PROJECTS)
@@ -108,6 +109,9 @@ def test_tells_what_pg_dump_sees_and_nothing_else(
 def test_what_each_migration_locks_is_understood(
     project: str, base: Target, tmp_path: Path
 ) -> None:
+    with connect(base) as session:
+        if session.info.server_version < NEWEST:
+            pytest.skip("once is enough: what is understood hangs on no server")
     text = run_module("locks_worker", project=project, base=base, directory=tmp_path)
     told = json.loads(text)
 

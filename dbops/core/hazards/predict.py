@@ -9,6 +9,7 @@ from dbops.core.hazards import other_statements as other
 from dbops.core.hazards import rows
 from dbops.core.hazards.act import Act, name_of
 from dbops.core.hazards.alter_table import read_alter_table
+from dbops.core.hazards.drops import read_drop
 from dbops.core.hazards.facts import Facts
 from dbops.core.hazards.parsing import Node, Parsed, get_kind, parse_statements, unwrap
 from dbops.core.hazards.rule import Effect, Role, Work
@@ -234,7 +235,7 @@ READERS: Mapping[str, Reader] = {
     "CreateTableAsStmt": _read_create_as,
     "CreateTrigStmt": other.read_trigger,
     "DoStmt": _read_opaque,
-    "DropStmt": other.read_drop,
+    "DropStmt": read_drop,
     "ExplainStmt": _read_explain,
     "IndexStmt": other.read_index,
     "LockStmt": rows.read_lock,
