@@ -282,19 +282,6 @@ def _mark(
     }
 
 
-def find_neighbours(
-    relations: Iterable[Relation], names: Iterable[str]
-) -> tuple[Relation, ...]:
-    """Return the named relations, and those that a foreign key ties to one of them."""
-    listed, chosen = list(relations), set(names)
-    near = set(chosen)
-    for each in listed:
-        for key in each.foreign_keys:
-            if key.table in chosen or key.target in chosen:
-                near |= {key.table, key.target}
-    return tuple(each for each in listed if each.name in near)
-
-
 def bare_name(name: str) -> str:
     """Return a name as the server stores it, its schema in front where it has one.
 
