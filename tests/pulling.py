@@ -18,8 +18,8 @@ from dbops.core.generated_names import give_names, pair_generated_names
 from dbops.errors import DbopsError
 from dbops.operations import pull as operation
 from dbops.operations.context import Context
-from dbops.operations.pull import PullOptions
 from dbops.operations.pull_order import build_operations
+from dbops.operations.pull_source import PullOptions, Source, prepare, read_source
 from dbops.operations.pull_state import build_other_state, build_state, load_models
 from dbops.operations.replay import open_replay
 
@@ -37,7 +37,7 @@ class Score:
 
 def score(context: Context) -> Score:
     """Make the database anew in both ways, and count what is the same."""
-    source = operation._read_source(context, PullOptions(app=APP))
+    source = read_source(context, PullOptions(app=APP))
     report = operation.pull(context, PullOptions(app=APP, check=True))
     wrong = len(report.differences) + len(report.problems)
     return Score(
@@ -54,11 +54,11 @@ def run_inspectdb(context: Context) -> str:
     return re.sub(r"^ +managed = False.*\n", "", out.getvalue(), flags=re.MULTILINE)
 
 
-def _make(source: operation._Source, text: str) -> Catalog:
+def _make(source: Source, text: str) -> Catalog:
     others = build_other_state(source.history.loader, APP)
     state = build_state(_load(text, others), others)
     with open_replay(source.context) as replay:
-        operation._prepare(replay, source, ())
+        prepare(replay, source, ())
         for number, each in enumerate(build_operations(state, APP)):
             kind = type("Migration", (Migration,), {"operations": [each]})
             # One that fails leaves the others alone.

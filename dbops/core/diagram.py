@@ -19,6 +19,19 @@ COLORS = ("#dbe9f6", "#e3f1dc", "#fdebd3", "#ece4f4", "#fbe0e0", "#e0f2f1", "#f3
 LONGEST_WORD = 40
 
 
+def find_neighbours(
+    relations: Iterable[Relation], names: Iterable[str]
+) -> tuple[Relation, ...]:
+    """Return the named relations, and those that a foreign key ties to one of them."""
+    listed, chosen = list(relations), set(names)
+    near = set(chosen)
+    for each in listed:
+        for key in each.foreign_keys:
+            if key.table in chosen or key.target in chosen:
+                near |= {key.table, key.target}
+    return tuple(each for each in listed if each.name in near)
+
+
 def write_mermaid(relations: Sequence[Relation]) -> str:
     """Return an `erDiagram`, as GitHub and Mermaid draw it.
 
@@ -50,11 +63,12 @@ def _write_attribute(column: ColumnView) -> str:
 def _clean(text: str, kept: str) -> str:
     """Return a word that Mermaid takes: it starts with a letter.
 
-    >>> _clean("character varying(20)", "_()[]"), _clean("2nd", "_")
-    ('character_varying(20)', '_2nd')
+    >>> _clean("character varying(20)", "_()[]"), _clean("2nd", "_"), _clean("pk", "_")
+    ('character_varying(20)', '_2nd', '_pk')
     """
     word = re.sub(rf"[^A-Za-z0-9{re.escape(kept)}]+", "_", text)
-    return word if re.match("[A-Za-z_]", word) else f"_{word}"
+    is_key = word.upper() in {"PK", "FK", "UK"}
+    return word if re.match("[A-Za-z_]", word) and not is_key else f"_{word}"
 
 
 def _quote_mermaid(name: str) -> str:

@@ -3,59 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from dbops.core.catalog import Catalog, ObjectKind, SchemaObject
 from dbops.core.describe import qualify
 from dbops.core.generated_names import split_name, strip_quotes
+from dbops.core.relation_rows import ColumnListRow, RelationRow
 from dbops.core.repair.columns import read_column
 from dbops.core.repair.text import split_comment, split_list
+
+T = TypeVar("T")
 
 FOREIGN_KEY = re.compile(
     r"FOREIGN KEY \((?P<columns>.*?)\) REFERENCES "
     r"(?P<table>(?:\"(?:[^\"]|\"\")*\"|[^\"(])+)\((?P<target>.*?)\)(?P<rest>.*)"
 )
 KEY = re.compile(r"(?P<kind>PRIMARY KEY|UNIQUE)[^(]*\((?P<columns>.*?)\).*")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RelationRow:
-    """A table or view, as the server's list has it; names are quoted."""
-
-    schema: str
-    name: str
-    kind: str
-    owner: str
-    rows: int | None
-    size_bytes: int | None
-    index_bytes: int | None
-    partitions: int
-    comment: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ColumnListRow:
-    """A column of a table or view, without what a lock may hide."""
-
-    schema: str
-    parent: str
-    name: str
-    position: int
-    type: str
-    not_null: bool
-    comment: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GrantRow:
-    """What a role was granted on one object."""
-
-    kind: str
-    schema: str
-    name: str
-    role: str
-    privileges: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,19 +108,9 @@ def build_relations(
     catalog: Catalog,
 ) -> tuple[Relation, ...]:
     """Put the lists together, in the order of `rows`."""
-    parts: dict[str, list[SchemaObject]] = {}
-    for each in catalog.objects:
-        if each.parent is not None:
-            parts.setdefault(each.parent, []).append(each)
-    listed: dict[str, list[ColumnListRow]] = {}
-    for column in columns:
-        listed.setdefault(qualify(column.schema, column.parent), []).append(column)
-    granted: dict[str, list[Grant]] = {}
-    for grant in grants:
-        name = grant.object
-        if grant.kind == "column":
-            name = ".".join(split_name(name)[:-1])
-        granted.setdefault(name, []).append(grant)
+    parts = _group(catalog.objects, lambda each: each.parent)
+    listed = _group(columns, lambda each: qualify(each.schema, each.parent))
+    granted = _group(grants, _get_relation)
     whole = {
         each.name: each
         for each in catalog.objects
@@ -179,6 +134,21 @@ def build_relations(
         replace(each, referenced_by=tuple(incoming.get(each.name, ())))
         for each in built
     )
+
+
+def _group(
+    items: Iterable[T], find_name: Callable[[T], str | None]
+) -> dict[str | None, list[T]]:
+    groups: dict[str | None, list[T]] = {}
+    for each in items:
+        groups.setdefault(find_name(each), []).append(each)
+    return groups
+
+
+def _get_relation(grant: Grant) -> str:
+    if grant.kind == "column":
+        return ".".join(split_name(grant.object)[:-1])
+    return grant.object
 
 
 def _build(
@@ -206,15 +176,7 @@ def _build(
         comment=row.comment,
         definition=split_comment(whole.definition)[0] if whole else "",
         columns=tuple(
-            ColumnView(
-                name=each.name,
-                type=each.type,
-                not_null=each.not_null,
-                value=_tell_value(defined.get(f"{name}.{each.name}")),
-                key=marks.get(each.name, ""),
-                comment=each.comment,
-            )
-            for each in listed
+            _view(each, defined.get(f"{name}.{each.name}"), marks) for each in listed
         ),
         constraints=tuple(
             each
@@ -228,6 +190,19 @@ def _build(
         rules=_list(parts, ObjectKind.RULE),
         query=whole.body if whole else None,
         grants=tuple(grants),
+    )
+
+
+def _view(
+    row: ColumnListRow, defined: SchemaObject | None, marks: Mapping[str, str]
+) -> ColumnView:
+    return ColumnView(
+        name=row.name,
+        type=row.type,
+        not_null=row.not_null,
+        value=_tell_value(defined),
+        key=marks.get(row.name, ""),
+        comment=row.comment,
     )
 
 
@@ -305,19 +280,6 @@ def _mark(
         column: " ".join(word for word in order if word in words)
         for column, words in marks.items()
     }
-
-
-def find_neighbours(
-    relations: Iterable[Relation], names: Iterable[str]
-) -> tuple[Relation, ...]:
-    """Return the named relations, and those that a foreign key ties to one of them."""
-    listed, chosen = list(relations), set(names)
-    near = set(chosen)
-    for each in listed:
-        for key in each.foreign_keys:
-            if key.table in chosen or key.target in chosen:
-                near |= {key.table, key.target}
-    return tuple(each for each in listed if each.name in near)
 
 
 def bare_name(name: str) -> str:

@@ -9,8 +9,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from dbops.core.catalog import Catalog, ObjectKind
-from dbops.core.diagram import write_mermaid
-from dbops.core.relation import Grant, Relation, bare_name, find_neighbours
+from dbops.core.diagram import find_neighbours, write_mermaid
+from dbops.core.relation import Grant, Relation, bare_name
 from dbops.errors import UsageError
 from dbops.operations.context import Context
 from dbops.operations.diagram import draw_diagram

@@ -3,60 +3,39 @@
 from __future__ import annotations
 
 import keyword
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 
-from django.db.migrations import Migration
-from django.db.migrations.state import ProjectState
 from django.db.migrations.writer import MigrationWriter
 
-from dbops.core.catalog import RELATIONS, Catalog, ObjectKind
 from dbops.core.compare import Difference, Note
-from dbops.core.left_out import BOOKKEEPING, find_whole
-from dbops.core.relation import Relation, bare_name
-from dbops.core.repair.columns import Column
 from dbops.core.rules import Rules
-from dbops.core.selection import leave_out, select
 from dbops.errors import DbopsError, Refused, UsageError
 from dbops.operations.adopt_drift import break_lists
-from dbops.operations.adopt_state import map_models
 from dbops.operations.context import Context
-from dbops.operations.history import History, get_id, read_history
 from dbops.operations.pull_build import NAME, Built, build_first_migration
-from dbops.operations.pull_models import ViewColumns, plan_models
+from dbops.operations.pull_models import plan_models
 from dbops.operations.pull_order import build_operations, find_dependencies
+from dbops.operations.pull_source import (
+    PullOptions,
+    Source,
+    list_tables,
+    prepare,
+    read_source,
+)
 from dbops.operations.pull_state import (
     build_other_state,
     build_state,
     check_models,
     detect_changes,
-    find_closure,
     find_needed_apps,
     load_migration,
     load_models,
 )
 from dbops.operations.pull_text import write_models
-from dbops.operations.replay import Replay, find_other_server, open_replay
-from dbops.operations.schema import fetch_live_catalog
-from dbops.postgres.inspect import fetch_contents
+from dbops.operations.replay import find_other_server, open_replay
 from dbops.postgres.normalise import drop_equal_expressions
 from dbops.postgres.session import open_session
-
-Select = Callable[[Catalog], Catalog]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PullOptions:
-    """What may be chosen."""
-
-    names: tuple[str, ...] = ()
-    """Of tables and views, `*` allowed; none for all that no other app has."""
-    app: str = "pulled"
-    schema: str | None = None
-    output: str | None = None
-    check: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,20 +68,6 @@ class PullReport:
         return 3 if self.proven is False else 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Source:
-    """What is pulled, and from where."""
-
-    context: Context
-    history: History
-    app: str
-    live: Catalog
-    """What the models are of, and nothing else."""
-    views: tuple[ViewColumns, ...]
-    others: Mapping[str, str]
-    select: Select
-
-
 def pull(context: Context, options: PullOptions) -> PullReport:
     """Write models for the live database; change nothing in it.
 
@@ -119,7 +84,7 @@ def pull(context: Context, options: PullOptions) -> PullReport:
     output = Path(options.output) if options.output else None
     if output is not None:
         _require_free(output)
-    source = _read_source(context, options)
+    source = read_source(context, options)
     plan = plan_models(source.live, source.views, source.others)
     if not plan.models:
         raise Refused(
@@ -135,14 +100,14 @@ def pull(context: Context, options: PullOptions) -> PullReport:
     if output is not None or options.check:
         proof = _prove(source, models, migration)
     files = _write_files(output, models, migration) if output else ()
-    managed = [each for each in plan.models if each.table in _list_tables(source.live)]
+    tables = sum(each.table in list_tables(source.live) for each in plan.models)
     return PullReport(
         app=options.app,
         place=context.target.place,
         models=models,
         migration=migration if output or options.check else "",
-        tables=len(managed),
-        views=len(plan.models) - len(managed),
+        tables=tables,
+        views=len(plan.models) - tables,
         files=files,
         needs=find_needed_apps(models),
         proven=proof.holds if output or options.check else None,
@@ -150,10 +115,6 @@ def pull(context: Context, options: PullOptions) -> PullReport:
         differences=proof.differences,
         notes=proof.notes,
     )
-
-
-def _list_tables(catalog: Catalog) -> set[str]:
-    return {each.name for each in catalog.objects if each.kind == ObjectKind.TABLE}
 
 
 def _require_free(output: Path) -> None:
@@ -171,128 +132,14 @@ def _require_free(output: Path) -> None:
             )
 
 
-def _read_source(context: Context, options: PullOptions) -> _Source:
-    history = read_history(context)
-    live = fetch_live_catalog(context)
-    relations = fetch_contents(context.connect()).relations
-    state = build_other_state(history.loader, options.app)
-    labels = {
-        table: model._meta.label  # noqa: SLF001
-        for table, model in map_models(state.apps).items()
-    }
-    others = {
-        name: labels[bare]
-        for name in _list_tables(live)
-        if (bare := bare_name(name).split(".")[-1]) in labels
-    }
-    ignored = _list_ignored(context, live)
-    wanted = _choose(relations, options, {*others, *ignored})
-    if options.names or options.schema:
-        kept = _add_partitions(live, {each.name for each in wanted})
-
-        def pick(catalog: Catalog) -> Catalog:
-            return select(catalog, kept)
-    else:
-        left = {*others, *ignored}
-
-        def pick(catalog: Catalog) -> Catalog:
-            return leave_out(catalog, left)
-
-    return _Source(
-        context=context,
-        history=history,
-        app=options.app,
-        live=pick(live),
-        views=tuple(_read_views(wanted)),
-        others=others,
-        select=pick,
-    )
-
-
-def _add_partitions(catalog: Catalog, names: set[str]) -> set[str]:
-    """Return the tables with all their partitions, and those of the partitions."""
-    found, grown = set(names), True
-    while grown:
-        new = {
-            each.name
-            for each in catalog.objects
-            if each.kind == ObjectKind.TABLE and find_whole(each) in found
-        } - found
-        found |= new
-        grown = bool(new)
-    return found
-
-
-def _list_ignored(context: Context, live: Catalog) -> set[str]:
-    patterns = (*context.settings.ignore, *BOOKKEEPING)
-    return {
-        each.name
-        for each in live.objects
-        if each.kind in RELATIONS
-        and any(fnmatchcase(each.name, pattern) for pattern in patterns)
-    }
-
-
-def _choose(
-    relations: Iterable[Relation], options: PullOptions, left: set[str]
-) -> list[Relation]:
-    found = [
-        each for each in relations if each.name not in left and each.kind != "partition"
-    ]
-    if options.schema:
-        found = [each for each in found if _get_schema(each.name) == options.schema]
-        if not found:
-            raise UsageError(f'schema "{options.schema}" has no table to pull')
-    chosen: list[Relation] = []
-    for name in options.names:
-        matches = [
-            each
-            for each in found
-            if fnmatchcase(bare_name(each.name), name) or each.name == name
-        ]
-        if not matches:
-            raise UsageError(
-                f'there is no table or view "{name}" to pull',
-                hint="see which there are: manage.py dbops_inspect",
-            )
-        chosen += [each for each in matches if each not in chosen]
-    return chosen if options.names else found
-
-
-def _get_schema(name: str) -> str:
-    schema, dot, _ = bare_name(name).rpartition(".")
-    return schema if dot else "public"
-
-
-def _read_views(relations: Iterable[Relation]) -> Iterable[ViewColumns]:
-    for each in relations:
-        if "view" in each.kind:
-            yield ViewColumns(
-                name=each.name,
-                kind=each.kind,
-                comment=each.comment,
-                columns=tuple(
-                    Column(
-                        table=each.name,
-                        name=column.name,
-                        type=column.type,
-                        clauses={"": column.type},
-                        how="",
-                        comment=None,
-                    )
-                    for column in each.columns
-                ),
-            )
-
-
-def _build(source: _Source, models: str) -> Built:
+def _build(source: Source, models: str) -> Built:
     others = build_other_state(source.history.loader, source.app)
     state = build_state(load_models(models, source.app, others), others)
     operations = build_operations(state, source.app)
     dependencies = find_dependencies(state, source.app, source.history.loader)
     source.context.progress("building the tables of the models in a scratch database")
     with open_replay(source.context, find_other_server(source.context)) as replay:
-        _prepare(replay, source, dependencies)
+        prepare(replay, source, dependencies)
         return build_first_migration(
             replay,
             source.app,
@@ -301,30 +148,6 @@ def _build(source: _Source, models: str) -> Built:
             source.live,
             select=source.select,
         )
-
-
-def _prepare(
-    replay: Replay, source: _Source, dependencies: Iterable[tuple[str, str]]
-) -> None:
-    """Make what the other apps have."""
-    replay.state = ProjectState(real_apps=replay.state.real_apps - {source.app})
-    replay.apply(_find_base(source, dependencies))
-
-
-def _find_base(
-    source: _Source, dependencies: Iterable[tuple[str, str]]
-) -> Sequence[Migration]:
-    """Return what is applied of the other apps, and what the models refer to."""
-    needed = find_closure(source.history.loader, dependencies)
-    return [
-        each
-        for each in source.history.plan
-        if each.app_label != source.app
-        and (
-            get_id(each) in source.history.applied
-            or (each.app_label, each.name) in needed
-        )
-    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,7 +161,7 @@ class _Proof:
         return not (self.problems or self.differences)
 
 
-def _prove(source: _Source, models: str, migration: str) -> _Proof:
+def _prove(source: Source, models: str, migration: str) -> _Proof:
     """Load the texts as a project would, migrate an empty database, and compare."""
     loader = source.history.loader
     others = build_other_state(loader, source.app)
@@ -350,7 +173,7 @@ def _prove(source: _Source, models: str, migration: str) -> _Proof:
     problems += [f"makemigrations would: {each.describe()}" for each in changes]
     source.context.progress("migrating an empty scratch database, to compare")
     with open_replay(source.context, find_other_server(source.context)) as replay:
-        _prepare(replay, source, written.dependencies)
+        prepare(replay, source, written.dependencies)
         try:
             replay.apply([written])
         except DbopsError as error:

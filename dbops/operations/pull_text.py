@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from dbops.core.python_code import WIDTH, Imports, quote, write_value
 from dbops.core.words import shorten
-from dbops.operations.pull_models import EnumPlan, FieldPlan, ModelPlan, ModelsPlan
+from dbops.operations.pull_plan import EnumPlan, FieldPlan, ModelPlan, ModelsPlan
 
 HEAD = '''"""Models of database "{}", written by `manage.py dbops_pull`."""
 

@@ -12,14 +12,8 @@ from psycopg.rows import class_row
 
 from dbops.core.catalog import Catalog
 from dbops.core.describe import qualify
-from dbops.core.relation import (
-    ColumnListRow,
-    Grant,
-    GrantRow,
-    Relation,
-    RelationRow,
-    build_relations,
-)
+from dbops.core.relation import Grant, Relation, build_relations
+from dbops.core.relation_rows import ColumnListRow, GrantRow, RelationRow
 from dbops.errors import ServerFailed
 from dbops.postgres.catalog import fetch_readable_catalog
 from dbops.sql import load

@@ -25,6 +25,11 @@ from tests.walks import Walk, write_models
 WALKS = int(os.environ.get("PUSH_WALKS", "2"))
 STEPS = 4
 
+RAISE = """
+def raise_shelves(apps, schema_editor):
+    apps.get_model("{app}", "Shelf").objects.update(floor=4)
+"""
+
 MODELS = """\
 from django.db import models
 
@@ -121,6 +126,30 @@ def test_pushes_and_goes_on_with_a_migration(lab: Lab) -> None:
     make_migration(lab)
     migrate(lab)
     assert_nothing_differs(lab)
+
+
+def test_a_deployment_says_that_the_schema_was_pushed(lab: Lab) -> None:
+    change(lab, "pages = ", "year = models.IntegerField(null=True)\n    pages = ")
+    assert push(lab).code == 0
+    done = lab.run("dbops_deploy", "--dry-run")
+    assert done.code == 4
+    assert "it was pushed: manage.py makemigrations --name NAME" in done.err
+
+
+def test_operations_on_data_run_where_the_schema_is_there(lab: Lab) -> None:
+    lab.execute(f"INSERT INTO {lab.app}_shelf (label) VALUES ('a')")
+    change(lab, "label = ", "floor = models.IntegerField(default=1)\n    label = ")
+    assert push(lab).code == 0
+    make_migration(lab)
+    names = (lab.directory / lab.app / "migrations").glob("0*.py")
+    lab.names = sorted(each.stem for each in names)
+    lab.write_migration(
+        "0003_raise_shelves",
+        "migrations.RunPython(raise_shelves),",
+        helpers=RAISE.format(app=lab.app),
+    )
+    migrate(lab)
+    assert lab.fetch_value(f"SELECT floor FROM {lab.app}_shelf") == 4
 
 
 def test_asks_before_anything_is_lost(lab: Lab) -> None:
