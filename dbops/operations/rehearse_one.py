@@ -62,16 +62,17 @@ class Ground:
     sizes: dict[str, int] = field(default_factory=dict)
     """Of the tables, in bytes, before the last migration."""
     touched: frozenset[str] | None = frozenset()
-    """The tables that the last migration has changed; None where nobody knows."""
+    """The tables that the last migration has locked for writing or more; None where
+    nobody knows."""
     is_broken: bool = False
     """Whether nobody knows any more in which state it is."""
 
-    def refresh(self, touched: frozenset[str] | None) -> None:
-        """Read again what the migration has touched; all where nobody knows."""
+    def refresh(self, changed: frozenset[str] | None) -> None:
+        """Read again the tables whose rows may be others; all where nobody knows."""
         self.catalog = fetch_live_catalog(self.context)
         tables = {each.name for each in self.catalog.objects if each.kind == "table"}
         known = self.sums.keys() & tables
-        stale = tables if touched is None else (touched & tables) | (tables - known)
+        stale = tables if changed is None else (changed & tables) | (tables - known)
         kept = {name: self.sums[name] for name in known - stale}
         self.sums = kept | fetch_table_sums(self.context.target, only=stale)
 
@@ -101,18 +102,21 @@ class _Course:
     ground: Ground
     migration: Migration
     rehearsal: MigrationRehearsal
-    touched: set[str] | None = field(default_factory=set)
-    """Tables whose rows may be others; None where all may be."""
+    touched: set[str] = field(default_factory=set)
+    """Tables that were locked for writing or more."""
+    changed: set[str] = field(default_factory=set)
+    """Tables whose rows may be others."""
+    is_known: bool = True
+    """Whether the two sets are whole: of what has no transaction nobody knows."""
 
     @property
     def context(self) -> Context:
         """The scratch database."""
         return self.ground.context
 
-    @property
-    def seen(self) -> frozenset[str] | None:
-        """The same, for good."""
-        return None if self.touched is None else frozenset(self.touched)
+    def freeze(self, tables: set[str]) -> frozenset[str] | None:
+        """Return one of the sets for good; None where it may not be whole."""
+        return frozenset(tables) if self.is_known else None
 
 
 def rehearse_migration(
@@ -127,7 +131,7 @@ def rehearse_migration(
         ground=ground,
         migration=migration,
         rehearsal=_build_blank(migration),
-        touched=set() if migration.atomic else None,
+        is_known=migration.atomic,
     )
     try:
         _run(course, expected)
@@ -140,8 +144,8 @@ def rehearse_migration(
         ground.is_broken = error.is_end
     if not ground.is_broken:
         before = ground.catalog
-        ground.refresh(course.seen)
-        ground.touched = course.seen
+        ground.refresh(course.freeze(course.changed))
+        ground.touched = course.freeze(course.touched)
         _note_origins(ground, before, get_id(migration))
     return course.rehearsal
 
@@ -172,6 +176,7 @@ def _build_blank(migration: Migration) -> MigrationRehearsal:
 def _run(course: _Course, expected: Expected | None) -> None:
     _go_forward(course)
     after = fetch_live_catalog(course.context)
+    _note_columns(course, course.ground.catalog, after)
     failure = _verify(course, after, expected)
     if failure is not None:
         course.rehearsal = replace(course.rehearsal, failure=failure)
@@ -219,6 +224,8 @@ def _go_forward(course: _Course) -> None:
         statements=watch.statements,
     )
     _note_touched(course, watch.locks)
+    for each in watch.statements:
+        course.changed |= {one.relation for one in each.changes} | {*each.rewrites}
 
 
 def _collect(groups: Iterable[Iterable[str]]) -> tuple[str, ...]:
@@ -229,8 +236,23 @@ def _collect(groups: Iterable[Iterable[str]]) -> tuple[str, ...]:
 
 
 def _note_touched(course: _Course, locks: tuple[LockTaken, ...]) -> None:
-    if course.touched is not None:
-        course.touched |= {each.table for each in locks if each.mode >= TOUCHING}
+    course.touched |= {each.table for each in locks if each.mode >= TOUCHING}
+
+
+def _note_columns(course: _Course, one: Catalog, other: Catalog) -> None:
+    """Note the tables that have a column which the other catalog has not, or another.
+
+    A type may change what values mean though no row is written: timestamptz does.
+    """
+    here, there = (
+        {
+            (each.parent or "", each.name, each.definition)
+            for each in catalog.objects
+            if each.kind is ObjectKind.COLUMN
+        }
+        for catalog in (one, other)
+    )
+    course.changed |= {table for table, _, _ in here ^ there}
 
 
 @contextmanager
@@ -319,6 +341,12 @@ def _go_back(course: _Course, way: Way) -> None:
 
     def look() -> None:
         held = meter.read().relations.items()
+        course.changed |= {
+            relations[oid].table_name
+            for oid, each in held
+            if oid in relations
+            and (each.rows_changed or each.filenode != relations[oid].filenode)
+        }
         locks.extend(
             LockTaken(
                 relation=relations[oid].name,
@@ -333,6 +361,8 @@ def _go_back(course: _Course, way: Way) -> None:
             for mode in each.modes
         )
 
+    if isinstance(way, Script) and not way.transactional:
+        course.is_known = False
     with _failing(course, Stage.BACK):
         unapply_migration(
             context, migration, way, log=StatementLog(context), check=look
@@ -351,10 +381,12 @@ def _go_back(course: _Course, way: Way) -> None:
 
 def _judge(course: _Course, *, zone: str) -> Judgement:
     ground = course.ground
-    schema = _compare(ground, ground.catalog, fetch_live_catalog(course.context))
+    found = fetch_live_catalog(course.context)
+    schema = _compare(ground, ground.catalog, found)
+    _note_columns(course, ground.catalog, found)
     before: Mapping[str, TableSums] = ground.sums
-    if course.touched is not None:
-        before = {key: before[key] for key in before.keys() & course.touched}
+    if course.is_known:
+        before = {key: before[key] for key in before.keys() & course.changed}
     after = fetch_table_sums(
         course.context.target, only=frozenset(before), columns=before
     )
@@ -401,7 +433,7 @@ def _go_round_elsewhere(course: _Course, way: Way, first: Judgement) -> Judgemen
     What was lost in the first round is not lost again.
     """
     ground, rehearsal = course.ground, course.rehearsal
-    ground.refresh(course.seen)
+    ground.refresh(course.freeze(course.changed))
     raw = course.context.connect()
     raw.execute("SELECT pg_catalog.set_config('TimeZone', %s, false)", (ZONE,))
     try:
