@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+import psycopg
+from django.db import Error
 from django.db.migrations import Migration
 
 from dbops.core.catalog import Catalog, Key, ObjectKind
@@ -30,6 +32,7 @@ from dbops.operations.apply import StatementLog, describe_operation
 from dbops.operations.context import Context
 from dbops.operations.history import get_id
 from dbops.operations.rehearsal_report import MigrationRehearsal, WayBack
+from dbops.operations.replay import WritesElsewhere
 from dbops.operations.run_plainly import apply_plainly
 from dbops.operations.schema import fetch_live_catalog
 from dbops.operations.sql_files import is_project_migration, read_down
@@ -180,8 +183,11 @@ def _run(course: _Course, expected: Expected | None) -> None:
     failure = _verify(course, after, expected)
     if failure is not None:
         course.rehearsal = replace(course.rehearsal, failure=failure)
-    with _failing(course, Stage.BACK):
+    try:
         way = find_return(course.context, course.migration)
+    except DbopsError as error:
+        unfit = Failure(stage=Stage.BACK, message=error.message)
+        raise _StageFailed(unfit, is_end=False) from error
     if isinstance(way, str):
         course.rehearsal = replace(
             course.rehearsal, round_trip=RoundTrip.IRREVERSIBLE, reason=way
@@ -266,15 +272,21 @@ def _failing(course: _Course, stage: Stage) -> Iterator[None]:
         yield
     except Exception as error:
         failure = _build_failure(stage, error)
-        is_end = stage is not Stage.BACK or not course.migration.atomic
+        is_end = stage is not Stage.BACK or not course.is_known
         raise _StageFailed(failure, is_end=is_end) from error
 
 
 def _build_failure(stage: Stage, error: BaseException) -> Failure:
     place = find_place_of_error(error)
-    message = error.message if isinstance(error, DbopsError) else tell_error(error)
-    if not isinstance(error, DbopsError) and error.__cause__ is None:
-        message = f"{type(error).__name__}: {message}"
+    match error:
+        case DbopsError():
+            message = error.message
+        case WritesElsewhere():
+            message = f'it writes to database "{error}", where nothing may be changed'
+        case psycopg.Error() | Error():
+            message = tell_error(error)
+        case _:
+            message = f"{type(error).__name__}: {tell_error(error)}"
     return Failure(
         stage=stage,
         message=message,

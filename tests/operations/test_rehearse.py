@@ -165,6 +165,7 @@ def test_notices_the_index_of_another_migration_that_a_reverse_drops(
         'migrations.AddConstraint("Thing", models.UniqueConstraint('
         'fields=["name"], condition=models.Q(size__gt=0), name="once")),',
     )
+    assert filled.run("migrate", "-v", "0").code == 0
     filled.write_migration(
         "0003_drop_index",
         'migrations.AlterField("Thing", "name", models.CharField(max_length=50)),',
@@ -172,10 +173,7 @@ def test_notices_the_index_of_another_migration_that_a_reverse_drops(
 
     found = rehearse(filled, code=3)
 
-    assert get_verdicts(found) == {
-        "0002_make_names_unique": "identical",
-        "0003_drop_index": "lossy",
-    }
+    assert get_verdicts(found) == {"0003_drop_index": "lossy"}
     [loss] = found["0003_drop_index"]["losses"]
     assert loss["kind"] == "index"
     assert loss["migration"] == f"{filled.app}.0002_make_names_unique"
@@ -602,3 +600,28 @@ def test_says_who_would_be_waited_for(filled: Lab) -> None:
     [who] = forecast["waits_for"]
     assert f"pid {pid}" in who
     assert forecast["requests"] is None or forecast["requests"] >= 0
+
+
+def test_a_way_back_that_fails_half_way_ends_the_rehearsal(filled: Lab) -> None:
+    filled.write_migration(
+        "0002_add_a",
+        'migrations.AddField("Thing", "a", models.IntegerField(null=True)),',
+        down="-- dbops: no-transaction\n"
+        f"ALTER TABLE {filled.app}_thing DROP COLUMN a;\nSELECT 1 / 0;",
+    )
+    filled.write_migration("0003_none", "", down="-- dbops: nothing to do")
+    filled.write_migration(
+        "0004_odd", "migrations.RunSQL('SELECT 1', 'SELECT 1'),", down="COMMIT;"
+    )
+
+    outcome = filled.run("dbops_rehearse", "--schema-only", "--json")
+    only = filled.run(
+        "dbops_rehearse", "--schema-only", "--migration", filled.app, "0004", "--json"
+    )
+
+    [found] = outcome.json["migrations"]
+    assert found["failure"]["message"] == "division by zero"
+    assert len(outcome.json["left"]) == 2
+    [odd] = only.json["migrations"]
+    assert "dbops opens and ends the transaction itself" in odd["failure"]["message"]
+    assert odd["failure"]["stage"] == "back"
