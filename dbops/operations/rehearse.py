@@ -18,6 +18,7 @@ from dbops.operations.rehearsal_choice import (
 )
 from dbops.operations.rehearsal_database import Copy, open_copy
 from dbops.operations.rehearsal_forecast import Sizes, forecast, read_lock_budget
+from dbops.operations.rehearsal_ground import Expected, Ground
 from dbops.operations.rehearsal_makers import name_makers
 from dbops.operations.rehearsal_record import record_report
 from dbops.operations.rehearsal_report import (
@@ -25,7 +26,7 @@ from dbops.operations.rehearsal_report import (
     RehearseOptions,
     RehearseReport,
 )
-from dbops.operations.rehearse_one import Expected, Ground, rehearse_migration
+from dbops.operations.rehearse_one import rehearse_migration
 from dbops.operations.rollout import Rollout
 from dbops.operations.run_plainly import apply_plainly
 from dbops.operations.schema import (

@@ -17,8 +17,10 @@ from dbops.operations.context import Context
 from dbops.operations.history import build_ignore, read_history
 from dbops.operations.making_rows import RowMaker, Variant
 from dbops.operations.old_release import build_state, list_changed, list_models
+from dbops.operations.rehearsal_ground import Ground
 from dbops.operations.rehearsal_report import MigrationRehearsal
-from dbops.operations.rehearse_one import Ground, find_return, rehearse_migration
+from dbops.operations.rehearse_back import find_return
+from dbops.operations.rehearse_one import rehearse_migration
 from dbops.operations.replay import find_other_server, open_replay
 from dbops.operations.run_plainly import apply_plainly
 from dbops.operations.schema import fetch_live_catalog

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,11 +13,10 @@ from django.db import transaction
 
 from dbops.core.hold_times import LockTaken
 from dbops.core.lock_modes import LockMode
-from dbops.core.measurement import MeasuredStatement, RelationRows, StatementLock
-from dbops.core.statement import mask_secrets
-from dbops.core.words import shorten
+from dbops.core.measurement import MeasuredStatement, StatementLock
 from dbops.operations.context import Context
 from dbops.operations.tracing import Place, find_place
+from dbops.operations.watching_drafts import Draft, OpenTransaction, add_rows
 from dbops.postgres.measuring import (
     SAMPLE_EVERY_S,
     MeasuredRelation,
@@ -43,63 +42,6 @@ MOST_STATEMENTS = 200
 OTHERS = "-- and other statements of this operation"
 
 
-@dataclass(slots=True)
-class _Draft:
-    """A statement that may still come again."""
-
-    number: int
-    sql: str
-    place: Place
-    in_transaction: bool
-    times: int = 0
-    duration_s: float = 0.0
-    locks: dict[StatementLock, None] = field(default_factory=dict)
-    rewrites: dict[str, None] = field(default_factory=dict)
-    scans: dict[str, int] = field(default_factory=dict)
-    changes: dict[str, int] = field(default_factory=dict)
-    wal_bytes: int = 0
-    words: dict[str, None] = field(default_factory=dict)
-
-    def finish(self) -> MeasuredStatement:
-        """Return what was seen."""
-        return MeasuredStatement(
-            number=self.number,
-            sql=shorten(mask_secrets(self.sql), LONGEST_SQL),
-            times=self.times,
-            duration_s=round(self.duration_s, 6),
-            operation=self.place.number,
-            file=self.place.file,
-            line=self.place.line,
-            locks=tuple(self.locks),
-            rewrites=tuple(self.rewrites),
-            scans=_build_rows(self.scans),
-            changes=_build_rows(self.changes),
-            wal_bytes=max(self.wal_bytes, 0),
-            words=tuple(self.words),
-            in_transaction=self.in_transaction,
-        )
-
-
-def _build_rows(rows: dict[str, int]) -> tuple[RelationRows, ...]:
-    return tuple(RelationRows(relation=key, rows=rows[key]) for key in sorted(rows))
-
-
-@dataclass(slots=True)
-class _Transaction:
-    """One that is open, or was."""
-
-    outer: object
-    """Django's outermost block: another one is another transaction."""
-    last: Reading
-    drafts: dict[tuple[int | None, str], _Draft] = field(default_factory=dict)
-    """By operation and text."""
-    held: dict[tuple[int, LockMode], tuple[float, int]] = field(default_factory=dict)
-    locks: list[LockTaken] = field(default_factory=list)
-    stale: _Draft | None = None
-    """A repeated statement that was not looked at since."""
-    stale_since_s: float = 0.0
-
-
 class Watch:
     """Sees each statement that goes through Django's cursors while a migration runs.
 
@@ -114,9 +56,9 @@ class Watch:
         self._sampler = sampler
         self.relations = meter.fetch_relations()
         self._filenodes = {oid: each.filenode for oid, each in self.relations.items()}
-        self._done: list[_Draft] = []
+        self._done: list[Draft] = []
         self._locks: list[LockTaken] = []
-        self._open: _Transaction | None = None
+        self._open: OpenTransaction | None = None
         self._names_of: dict[str, tuple[Place, frozenset[str]]] = {}
         self._number = 0
         self.started_s = meter.now()
@@ -190,11 +132,11 @@ class Watch:
             self._look(current, draft, started)
         return result
 
-    def _require_transaction(self) -> _Transaction:
+    def _require_transaction(self) -> OpenTransaction:
         outer = self._connection.atomic_blocks[0]
         if self._open is None or self._open.outer is not outer:
             # One that was open and is not any more was rolled back.
-            self._open = _Transaction(outer=outer, last=self._meter.read_first())
+            self._open = OpenTransaction(outer=outer, last=self._meter.read_first())
             self._meter.take_words()
         hooks = [each[1] for each in self._connection.run_on_commit]
         if self._finish_transaction not in hooks:
@@ -224,7 +166,7 @@ class Watch:
         last = next(reversed(current.drafts.values()))
         self._look(current, current.stale or last, self._meter.now())
 
-    def _look(self, current: _Transaction, draft: _Draft, started_s: float) -> None:
+    def _look(self, current: OpenTransaction, draft: Draft, started_s: float) -> None:
         ended_s = self._meter.now()
         reading = self._meter.read()
         with self._meter.unmeasured():
@@ -237,12 +179,12 @@ class Watch:
                 if relation is None:
                     continue
                 before = current.last.relations.get(oid)
-                _add(
+                add_rows(
                     draft.scans,
                     relation,
                     now.rows_read - (before.rows_read if before else 0),
                 )
-                _add(
+                add_rows(
                     draft.changes,
                     relation,
                     now.rows_changed - (before.rows_changed if before else 0),
@@ -252,7 +194,7 @@ class Watch:
             current.last = replace(reading, relations=relations)
 
     def _note_filenode(
-        self, draft: _Draft, relation: MeasuredRelation, filenode: int | None
+        self, draft: Draft, relation: MeasuredRelation, filenode: int | None
     ) -> None:
         if filenode is None or filenode == self._filenodes[relation.oid]:
             return
@@ -261,9 +203,9 @@ class Watch:
 
     def _follow_locks(
         self,
-        current: _Transaction,
+        current: OpenTransaction,
         reading: Reading,
-        draft: _Draft,
+        draft: Draft,
         started_s: float,
         ended_s: float,
     ) -> None:
@@ -317,7 +259,7 @@ class Watch:
         return result
 
     def _take_samples(
-        self, draft: _Draft, samples: list[Sample], started_s: float, ended_s: float
+        self, draft: Draft, samples: list[Sample], started_s: float, ended_s: float
     ) -> None:
         seen: dict[tuple[int, LockMode], list[float]] = {}
         for each in samples:
@@ -336,9 +278,9 @@ class Watch:
                 )
             )
 
-    def _draft(self, text: str, place: Place, *, in_transaction: bool) -> _Draft:
+    def _draft(self, text: str, place: Place, *, in_transaction: bool) -> Draft:
         self._number += 1
-        return _Draft(self._number, text, place, in_transaction)
+        return Draft(self._number, text, place, in_transaction)
 
     def _place(self, text: str) -> Place:
         place = find_place()
@@ -354,11 +296,6 @@ class Watch:
         most = max((shared for shared, _ in ranked), default=0)
         found = [each for shared, each in ranked if shared == most and most]
         return found[-1] if found else place
-
-
-def _add(rows: dict[str, int], relation: MeasuredRelation, number: int) -> None:
-    if number > 0 and relation.kind in "rpm":
-        rows[relation.name] = rows.get(relation.name, 0) + number
 
 
 @contextmanager
