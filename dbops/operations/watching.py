@@ -62,7 +62,6 @@ class Watch:
         self._names_of: dict[str, tuple[Place, frozenset[str]]] = {}
         self._number = 0
         self.started_s = meter.now()
-        self.failed_sql = ""
 
     def now(self) -> float:
         """Return the time on the clock of all this, without its own costs."""
@@ -99,13 +98,9 @@ class Watch:
             result = call()
             self.look_again()
             return result
-        try:
-            if self._connection.in_atomic_block:
-                return self._run_in_transaction(call, text)
-            return self._run_alone(call, text)
-        except Exception:
-            self.failed_sql = self.failed_sql or text
-            raise
+        if self._connection.in_atomic_block:
+            return self._run_in_transaction(call, text)
+        return self._run_alone(call, text)
 
     def _run_in_transaction(self, call: Callable[[], Any], text: str) -> Any:
         with self._meter.unmeasured():

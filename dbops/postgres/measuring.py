@@ -31,7 +31,6 @@ class MeasuredRelation:
     kind: str
     filenode: int
     size_bytes: int
-    rows: float
 
     @property
     def table_name(self) -> str:
