@@ -625,3 +625,37 @@ def test_a_way_back_that_fails_half_way_ends_the_rehearsal(filled: Lab) -> None:
     [odd] = only.json["migrations"]
     assert "dbops opens and ends the transaction itself" in odd["failure"]["message"]
     assert odd["failure"]["stage"] == "back"
+
+
+def test_a_lock_that_was_rolled_back_is_not_held_until_commit(filled: Lab) -> None:
+    table = f"{filled.app}_thing"
+    filled.write_migration(
+        "0002_try",
+        "migrations.RunPython(change, migrations.RunPython.noop),",
+        helpers=f"""\
+from django.db import transaction
+
+def change(apps, editor):
+    run = editor.connection.cursor().execute
+    try:
+        with transaction.atomic():
+            run("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+            run("SELECT 1 / 0")
+    except Exception:
+        pass
+    run("SELECT pg_sleep(0.4)")
+    for number in range(400):
+        run(f"SELECT {{number}} FROM {table} WHERE id = {{number}}")
+""",
+    )
+
+    found = rehearse(filled)["0002_try"]
+
+    [lock] = found["locks"]
+    assert (lock["relation"], lock["mode"]) == (table, "AccessExclusiveLock")
+    assert lock["held_s"] < 0.3 < found["duration_s"]
+    statements = found["statements"]
+    assert len(statements) < 250
+    assert sum(each["times"] for each in statements) >= 400
+    assert statements[0]["line"] == 9
+    assert found["round_trip"] == "identical"
