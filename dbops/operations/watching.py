@@ -29,6 +29,7 @@ from dbops.postgres.measuring import (
 
 LONGEST_SQL = 400
 BOOKKEEPING = '"django_migrations"'
+UNSEEN = "-- what went past Django's cursors"
 QUIET = re.compile(
     r"\s*(?:(?:RELEASE )?SAVEPOINT\b"
     r"|SELECT\b.*\bpg_(?:class|constraint|attribute|index)\b)",
@@ -151,15 +152,26 @@ class Watch:
 
     def look_again(self) -> None:
         """Look at what went past Django's cursors, before the transaction ends."""
-        current = self._open
-        if (
-            current is None
-            or not self._connection.in_atomic_block
-            or not current.drafts
-        ):
+        if not self._connection.in_atomic_block:
             return
-        last = next(reversed(current.drafts.values()))
-        self._look(current, current.stale or last, self._meter.now())
+        outer = self._connection.atomic_blocks[0]
+        if self._open is None or self._open.outer is not outer:
+            self._look_first()
+            return
+        last = self._open.stale or next(reversed(self._open.drafts.values()), None)
+        if last is not None:
+            self._look(self._open, last, self._meter.now())
+
+    def _look_first(self) -> None:
+        """Look at a transaction of which no statement was seen."""
+        current = self._require_transaction()
+        # All that it has done is of this transaction, as far as anybody knows.
+        current.last = replace(current.last, relations={})
+        draft = self._draft(UNSEEN, Place(), in_transaction=True)
+        draft.times = 1
+        self._look(current, draft, self.started_s)
+        if draft.locks or draft.changes or draft.scans:
+            current.drafts[None, UNSEEN] = draft
 
     def _look(self, current: OpenTransaction, draft: Draft, started_s: float) -> None:
         ended_s = self._meter.now()
@@ -303,6 +315,7 @@ def open_watch(context: Context) -> Iterator[Watch]:
         meter.listening(),
     ):
         meter.ask_for_words()
+        meter.forget_counters()
         watch = Watch(context, meter, sampler)
         try:
             with context.connection.execute_wrapper(watch):

@@ -166,6 +166,13 @@ class Meter:
         self.words.clear()
         return found
 
+    def forget_counters(self) -> None:
+        """Have the session report what it has counted, and begin at 0; outside of a
+        transaction.
+        """
+        with self.unmeasured():
+            self.connection.execute("SELECT pg_catalog.pg_stat_force_next_flush()")
+
     def ask_for_words(self) -> None:
         """Have the server say at DEBUG1 what it does."""
         with self.unmeasured():

@@ -659,3 +659,23 @@ def change(apps, editor):
     assert sum(each["times"] for each in statements) >= 400
     assert statements[0]["line"] == 9
     assert found["round_trip"] == "identical"
+
+
+def test_notices_rows_that_went_past_djangos_cursors(filled: Lab) -> None:
+    filled.write_migration(
+        "0002_copy",
+        "migrations.RunPython(add, migrations.RunPython.noop),",
+        helpers=f"""\
+def add(apps, editor):
+    with editor.connection.cursor() as cursor:
+        with cursor.copy("COPY {filled.app}_thing (name, size) FROM STDIN") as copy:
+            copy.write_row(("new", 1))
+""",
+    )
+
+    found = rehearse(filled, code=3)["0002_copy"]
+
+    assert found["round_trip"] == "lossy"
+    [statement] = found["statements"]
+    assert statement["sql"] == "-- what went past Django's cursors"
+    assert statement["changes"] == [{"relation": f"{filled.app}_thing", "rows": 1}]
