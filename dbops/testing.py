@@ -32,11 +32,11 @@ from dbops.operations.context import Context, build_context
 from dbops.operations.history import History, find_migration, get_id, read_history
 from dbops.operations.old_release import build_state
 from dbops.operations.rehearsal_report import MigrationRehearsal
+from dbops.operations.rehearse_back import find_return
 from dbops.operations.rehearse_history import (
     HistoryWalk,
     rehearse_downwards,
 )
-from dbops.operations.rehearse_one import find_return
 from dbops.operations.replay import find_other_server, open_replay
 from dbops.operations.run_plainly import apply_plainly
 from dbops.operations.schema import fetch_live_catalog

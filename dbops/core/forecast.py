@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dbops.core.hold_times import LockHold, TableBlocked
 from dbops.core.measurement import MeasuredStatement
 
-NARROW, WIDE = 2.0, 3.0
+NARROW, WIDE = 3.0, 4.0
 """How far off a time may be, for caches and disks differ; wide where it was scaled."""
 SAME_SIZE = 1.5
 """Up to this ratio of sizes a copy counts as whole."""

@@ -33,7 +33,6 @@ class Stage(StrEnum):
     FORWARD = "forward"
     VERIFY = "verify"
     BACK = "back"
-    COMPARE = "compare"
     FORWARD_AGAIN = "forward_again"
 
 

@@ -80,9 +80,10 @@ def find_made_again(
     Where values came back, somebody kept them; where there were none, nothing is known
     but that rows of later would have lost theirs.
 
-    >>> old = {"t": TableSums(rows=0, row_sum=0, columns={"a": 0})}
-    >>> old["t"] = replace(old["t"], identities={"a": (5, 1)})
-    >>> new = {"t": replace(old["t"], identities={"a": (5, 2)})}
+    >>> old, new = (
+    ...     {"t": TableSums(rows=0, row_sum=0, columns={}, identities={"a": (5, n)})}
+    ...     for n in (1, 2)
+    ... )
     >>> [each.columns for each in find_made_again(old, new)]
     [('a',)]
     """

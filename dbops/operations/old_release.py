@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from django.apps.registry import Apps
-from django.db import Error, OperationalError, models, transaction
+from django.db import OperationalError, models, transaction
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ProjectState
 
@@ -170,7 +170,7 @@ class Prober:
         except (NoValue, OperationalError) as error:
             # A statement that takes too long says nothing.
             answer = Answer(works=False, message=f"not tried: {error}")
-        except (Error, ValueError, TypeError, OverflowError) as error:
+        except Exception as error:  # noqa: BLE001  A field may raise anything.
             sql = shorten(self.last_sql, LONGEST_SQL)
             answer = Answer(works=False, message=tell_error(error), sql=sql)
         else:

@@ -18,13 +18,15 @@ from dbops.operations.rehearsal_choice import (
 )
 from dbops.operations.rehearsal_database import Copy, open_copy
 from dbops.operations.rehearsal_forecast import Sizes, forecast, read_lock_budget
+from dbops.operations.rehearsal_ground import Expected, Ground
+from dbops.operations.rehearsal_makers import name_makers
 from dbops.operations.rehearsal_record import record_report
 from dbops.operations.rehearsal_report import (
     MigrationRehearsal,
     RehearseOptions,
     RehearseReport,
 )
-from dbops.operations.rehearse_one import Expected, Ground, rehearse_migration
+from dbops.operations.rehearse_one import rehearse_migration
 from dbops.operations.rollout import Rollout
 from dbops.operations.run_plainly import apply_plainly
 from dbops.operations.schema import (
@@ -75,6 +77,7 @@ def rehearse(
     if report.is_measured:
         second = look_at_live_tables(context.target)
         report = forecast(report, run.sizes, second.compare(first), budget)
+    report = name_makers(context, history, report)
     report = replace(
         report,
         allowed_over_budget=tuple(sorted(options.allowed_over_budget)),

@@ -15,10 +15,12 @@ from dbops.errors import DbopsError
 from dbops.operations.apply import StatementLog
 from dbops.operations.context import Context
 from dbops.operations.history import build_ignore, read_history
-from dbops.operations.making_rows import NoValue, RowMaker, Variant
+from dbops.operations.making_rows import RowMaker, Variant
 from dbops.operations.old_release import build_state, list_changed, list_models
+from dbops.operations.rehearsal_ground import Ground
 from dbops.operations.rehearsal_report import MigrationRehearsal
-from dbops.operations.rehearse_one import Ground, find_return, rehearse_migration
+from dbops.operations.rehearse_back import find_return
+from dbops.operations.rehearse_one import rehearse_migration
 from dbops.operations.replay import find_other_server, open_replay
 from dbops.operations.run_plainly import apply_plainly
 from dbops.operations.schema import fetch_live_catalog
@@ -116,7 +118,7 @@ class RowFiller:
             try:
                 if meta.label_lower in changed or not rows.exists():
                     self._make(model)
-            except (NoValue, Error, ValueError, TypeError) as error:
+            except Exception as error:  # noqa: BLE001  A field may raise anything.
                 failed[meta.label] = str(error)
         return failed
 

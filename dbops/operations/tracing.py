@@ -61,17 +61,6 @@ def find_place_of_error(error: BaseException) -> Place:
     return _find_place(reversed(frames))
 
 
-def locate_operation(migration: Migration, number: int) -> Place:
-    """Return where an operation of a migration is written."""
-    lines = _find_lines(type(migration))
-    return Place(
-        number=number,
-        description=describe_operation(migration.operations[number - 1]),
-        file=_find_file(type(migration)),
-        line=lines[number - 1] if number <= len(lines) else None,
-    )
-
-
 def _walk_up(frame: FrameType | None) -> Iterator[FrameType]:
     while frame is not None:
         yield frame

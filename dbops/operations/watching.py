@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,11 +13,10 @@ from django.db import transaction
 
 from dbops.core.hold_times import LockTaken
 from dbops.core.lock_modes import LockMode
-from dbops.core.measurement import MeasuredStatement, RelationRows, StatementLock
-from dbops.core.statement import mask_secrets
-from dbops.core.words import shorten
+from dbops.core.measurement import MeasuredStatement, StatementLock
 from dbops.operations.context import Context
 from dbops.operations.tracing import Place, find_place
+from dbops.operations.watching_drafts import Draft, OpenTransaction, add_rows
 from dbops.postgres.measuring import (
     SAMPLE_EVERY_S,
     MeasuredRelation,
@@ -30,6 +29,7 @@ from dbops.postgres.measuring import (
 
 LONGEST_SQL = 400
 BOOKKEEPING = '"django_migrations"'
+UNSEEN = "-- what went past Django's cursors"
 QUIET = re.compile(
     r"\s*(?:(?:RELEASE )?SAVEPOINT\b"
     r"|SELECT\b.*\bpg_(?:class|constraint|attribute|index)\b)",
@@ -41,63 +41,6 @@ QUOTED = re.compile(r'"((?:[^"]|"")+)"')
 MOST_STATEMENTS = 200
 """Of one operation that are told apart: some run one for each row."""
 OTHERS = "-- and other statements of this operation"
-
-
-@dataclass(slots=True)
-class _Draft:
-    """A statement that may still come again."""
-
-    number: int
-    sql: str
-    place: Place
-    in_transaction: bool
-    times: int = 0
-    duration_s: float = 0.0
-    locks: dict[StatementLock, None] = field(default_factory=dict)
-    rewrites: dict[str, None] = field(default_factory=dict)
-    scans: dict[str, int] = field(default_factory=dict)
-    changes: dict[str, int] = field(default_factory=dict)
-    wal_bytes: int = 0
-    words: dict[str, None] = field(default_factory=dict)
-
-    def finish(self) -> MeasuredStatement:
-        """Return what was seen."""
-        return MeasuredStatement(
-            number=self.number,
-            sql=shorten(mask_secrets(self.sql), LONGEST_SQL),
-            times=self.times,
-            duration_s=round(self.duration_s, 6),
-            operation=self.place.number,
-            file=self.place.file,
-            line=self.place.line,
-            locks=tuple(self.locks),
-            rewrites=tuple(self.rewrites),
-            scans=_build_rows(self.scans),
-            changes=_build_rows(self.changes),
-            wal_bytes=max(self.wal_bytes, 0),
-            words=tuple(self.words),
-            in_transaction=self.in_transaction,
-        )
-
-
-def _build_rows(rows: dict[str, int]) -> tuple[RelationRows, ...]:
-    return tuple(RelationRows(relation=key, rows=rows[key]) for key in sorted(rows))
-
-
-@dataclass(slots=True)
-class _Transaction:
-    """One that is open, or was."""
-
-    outer: object
-    """Django's outermost block: another one is another transaction."""
-    last: Reading
-    drafts: dict[tuple[int | None, str], _Draft] = field(default_factory=dict)
-    """By operation and text."""
-    held: dict[tuple[int, LockMode], tuple[float, int]] = field(default_factory=dict)
-    locks: list[LockTaken] = field(default_factory=list)
-    stale: _Draft | None = None
-    """A repeated statement that was not looked at since."""
-    stale_since_s: float = 0.0
 
 
 class Watch:
@@ -114,13 +57,12 @@ class Watch:
         self._sampler = sampler
         self.relations = meter.fetch_relations()
         self._filenodes = {oid: each.filenode for oid, each in self.relations.items()}
-        self._done: list[_Draft] = []
+        self._done: list[Draft] = []
         self._locks: list[LockTaken] = []
-        self._open: _Transaction | None = None
+        self._open: OpenTransaction | None = None
         self._names_of: dict[str, tuple[Place, frozenset[str]]] = {}
         self._number = 0
         self.started_s = meter.now()
-        self.failed_sql = ""
 
     def now(self) -> float:
         """Return the time on the clock of all this, without its own costs."""
@@ -157,13 +99,9 @@ class Watch:
             result = call()
             self.look_again()
             return result
-        try:
-            if self._connection.in_atomic_block:
-                return self._run_in_transaction(call, text)
-            return self._run_alone(call, text)
-        except Exception:
-            self.failed_sql = self.failed_sql or text
-            raise
+        if self._connection.in_atomic_block:
+            return self._run_in_transaction(call, text)
+        return self._run_alone(call, text)
 
     def _run_in_transaction(self, call: Callable[[], Any], text: str) -> Any:
         with self._meter.unmeasured():
@@ -190,11 +128,11 @@ class Watch:
             self._look(current, draft, started)
         return result
 
-    def _require_transaction(self) -> _Transaction:
+    def _require_transaction(self) -> OpenTransaction:
         outer = self._connection.atomic_blocks[0]
         if self._open is None or self._open.outer is not outer:
             # One that was open and is not any more was rolled back.
-            self._open = _Transaction(outer=outer, last=self._meter.read_first())
+            self._open = OpenTransaction(outer=outer, last=self._meter.read_first())
             self._meter.take_words()
         hooks = [each[1] for each in self._connection.run_on_commit]
         if self._finish_transaction not in hooks:
@@ -214,17 +152,28 @@ class Watch:
 
     def look_again(self) -> None:
         """Look at what went past Django's cursors, before the transaction ends."""
-        current = self._open
-        if (
-            current is None
-            or not self._connection.in_atomic_block
-            or not current.drafts
-        ):
+        if not self._connection.in_atomic_block:
             return
-        last = next(reversed(current.drafts.values()))
-        self._look(current, current.stale or last, self._meter.now())
+        outer = self._connection.atomic_blocks[0]
+        if self._open is None or self._open.outer is not outer:
+            self._look_first()
+            return
+        last = self._open.stale or next(reversed(self._open.drafts.values()), None)
+        if last is not None:
+            self._look(self._open, last, self._meter.now())
 
-    def _look(self, current: _Transaction, draft: _Draft, started_s: float) -> None:
+    def _look_first(self) -> None:
+        """Look at a transaction of which no statement was seen."""
+        current = self._require_transaction()
+        # All that it has done is of this transaction, as far as anybody knows.
+        current.last = replace(current.last, relations={})
+        draft = self._draft(UNSEEN, Place(), in_transaction=True)
+        draft.times = 1
+        self._look(current, draft, self.started_s)
+        if draft.locks or draft.changes or draft.scans:
+            current.drafts[None, UNSEEN] = draft
+
+    def _look(self, current: OpenTransaction, draft: Draft, started_s: float) -> None:
         ended_s = self._meter.now()
         reading = self._meter.read()
         with self._meter.unmeasured():
@@ -237,12 +186,12 @@ class Watch:
                 if relation is None:
                     continue
                 before = current.last.relations.get(oid)
-                _add(
+                add_rows(
                     draft.scans,
                     relation,
                     now.rows_read - (before.rows_read if before else 0),
                 )
-                _add(
+                add_rows(
                     draft.changes,
                     relation,
                     now.rows_changed - (before.rows_changed if before else 0),
@@ -252,7 +201,7 @@ class Watch:
             current.last = replace(reading, relations=relations)
 
     def _note_filenode(
-        self, draft: _Draft, relation: MeasuredRelation, filenode: int | None
+        self, draft: Draft, relation: MeasuredRelation, filenode: int | None
     ) -> None:
         if filenode is None or filenode == self._filenodes[relation.oid]:
             return
@@ -261,9 +210,9 @@ class Watch:
 
     def _follow_locks(
         self,
-        current: _Transaction,
+        current: OpenTransaction,
         reading: Reading,
-        draft: _Draft,
+        draft: Draft,
         started_s: float,
         ended_s: float,
     ) -> None:
@@ -317,7 +266,7 @@ class Watch:
         return result
 
     def _take_samples(
-        self, draft: _Draft, samples: list[Sample], started_s: float, ended_s: float
+        self, draft: Draft, samples: list[Sample], started_s: float, ended_s: float
     ) -> None:
         seen: dict[tuple[int, LockMode], list[float]] = {}
         for each in samples:
@@ -336,9 +285,9 @@ class Watch:
                 )
             )
 
-    def _draft(self, text: str, place: Place, *, in_transaction: bool) -> _Draft:
+    def _draft(self, text: str, place: Place, *, in_transaction: bool) -> Draft:
         self._number += 1
-        return _Draft(self._number, text, place, in_transaction)
+        return Draft(self._number, text, place, in_transaction)
 
     def _place(self, text: str) -> Place:
         place = find_place()
@@ -356,11 +305,6 @@ class Watch:
         return found[-1] if found else place
 
 
-def _add(rows: dict[str, int], relation: MeasuredRelation, number: int) -> None:
-    if number > 0 and relation.kind in "rpm":
-        rows[relation.name] = rows.get(relation.name, 0) + number
-
-
 @contextmanager
 def open_watch(context: Context) -> Iterator[Watch]:
     """Watch what runs on the alias's connection, for the block."""
@@ -371,6 +315,7 @@ def open_watch(context: Context) -> Iterator[Watch]:
         meter.listening(),
     ):
         meter.ask_for_words()
+        meter.forget_counters()
         watch = Watch(context, meter, sampler)
         try:
             with context.connection.execute_wrapper(watch):

@@ -31,7 +31,6 @@ class MeasuredRelation:
     kind: str
     filenode: int
     size_bytes: int
-    rows: float
 
     @property
     def table_name(self) -> str:
@@ -166,6 +165,13 @@ class Meter:
         found = tuple(dict.fromkeys(self.words))
         self.words.clear()
         return found
+
+    def forget_counters(self) -> None:
+        """Have the session report what it has counted, and begin at 0; outside of a
+        transaction.
+        """
+        with self.unmeasured():
+            self.connection.execute("SELECT pg_catalog.pg_stat_force_next_flush()")
 
     def ask_for_words(self) -> None:
         """Have the server say at DEBUG1 what it does."""

@@ -1,7 +1,6 @@
 -- The tables, indexes and sequences that exist, before they are changed.
 -- Columns: oid, name (quoted, without `public`), table (for an index the one it belongs
--- to), kind (as in pg_class), filenode, size_bytes and rows (as last analysed; -1 where
--- nobody knows).
+-- to), kind (as in pg_class), filenode, size_bytes (as last analysed).
 -- Nothing here waits for a lock: a size on disk would.
 -- Source: https://www.postgresql.org/docs/current/catalog-pg-class.html
 SELECT c.oid::bigint AS oid,
@@ -17,8 +16,7 @@ SELECT c.oid::bigint AS oid,
        c.relkind::text AS kind,
        c.relfilenode::bigint AS filenode,
        c.relpages::bigint * pg_catalog.current_setting('block_size')::bigint
-           AS size_bytes,
-       c.reltuples::float8 AS rows
+           AS size_bytes
   FROM pg_catalog.pg_class AS c
   JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
   LEFT JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.oid

@@ -165,6 +165,7 @@ def test_notices_the_index_of_another_migration_that_a_reverse_drops(
         'migrations.AddConstraint("Thing", models.UniqueConstraint('
         'fields=["name"], condition=models.Q(size__gt=0), name="once")),',
     )
+    assert filled.run("migrate", "-v", "0").code == 0
     filled.write_migration(
         "0003_drop_index",
         'migrations.AlterField("Thing", "name", models.CharField(max_length=50)),',
@@ -172,10 +173,7 @@ def test_notices_the_index_of_another_migration_that_a_reverse_drops(
 
     found = rehearse(filled, code=3)
 
-    assert get_verdicts(found) == {
-        "0002_make_names_unique": "identical",
-        "0003_drop_index": "lossy",
-    }
+    assert get_verdicts(found) == {"0003_drop_index": "lossy"}
     [loss] = found["0003_drop_index"]["losses"]
     assert loss["kind"] == "index"
     assert loss["migration"] == f"{filled.app}.0002_make_names_unique"
@@ -602,3 +600,82 @@ def test_says_who_would_be_waited_for(filled: Lab) -> None:
     [who] = forecast["waits_for"]
     assert f"pid {pid}" in who
     assert forecast["requests"] is None or forecast["requests"] >= 0
+
+
+def test_a_way_back_that_fails_half_way_ends_the_rehearsal(filled: Lab) -> None:
+    filled.write_migration(
+        "0002_add_a",
+        'migrations.AddField("Thing", "a", models.IntegerField(null=True)),',
+        down="-- dbops: no-transaction\n"
+        f"ALTER TABLE {filled.app}_thing DROP COLUMN a;\nSELECT 1 / 0;",
+    )
+    filled.write_migration("0003_none", "", down="-- dbops: nothing to do")
+    filled.write_migration(
+        "0004_odd", "migrations.RunSQL('SELECT 1', 'SELECT 1'),", down="COMMIT;"
+    )
+
+    outcome = filled.run("dbops_rehearse", "--schema-only", "--json")
+    only = filled.run(
+        "dbops_rehearse", "--schema-only", "--migration", filled.app, "0004", "--json"
+    )
+
+    [found] = outcome.json["migrations"]
+    assert found["failure"]["message"] == "division by zero"
+    assert len(outcome.json["left"]) == 2
+    [odd] = only.json["migrations"]
+    assert "dbops opens and ends the transaction itself" in odd["failure"]["message"]
+    assert odd["failure"]["stage"] == "back"
+
+
+def test_a_lock_that_was_rolled_back_is_not_held_until_commit(filled: Lab) -> None:
+    table = f"{filled.app}_thing"
+    filled.write_migration(
+        "0002_try",
+        "migrations.RunPython(change, migrations.RunPython.noop),",
+        helpers=f"""\
+from django.db import transaction
+
+def change(apps, editor):
+    run = editor.connection.cursor().execute
+    try:
+        with transaction.atomic():
+            run("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+            run("SELECT 1 / 0")
+    except Exception:
+        pass
+    run("SELECT pg_sleep(0.4)")
+    for number in range(400):
+        run(f"SELECT {{number}} FROM {table} WHERE id = {{number}}")
+""",
+    )
+
+    found = rehearse(filled)["0002_try"]
+
+    [lock] = found["locks"]
+    assert (lock["relation"], lock["mode"]) == (table, "AccessExclusiveLock")
+    assert lock["held_s"] < 0.3 < found["duration_s"]
+    statements = found["statements"]
+    assert len(statements) < 250
+    assert sum(each["times"] for each in statements) >= 400
+    assert statements[0]["line"] == 9
+    assert found["round_trip"] == "identical"
+
+
+def test_notices_rows_that_went_past_djangos_cursors(filled: Lab) -> None:
+    filled.write_migration(
+        "0002_copy",
+        "migrations.RunPython(add, migrations.RunPython.noop),",
+        helpers=f"""\
+def add(apps, editor):
+    with editor.connection.cursor() as cursor:
+        with cursor.copy("COPY {filled.app}_thing (name, size) FROM STDIN") as copy:
+            copy.write_row(("new", 1))
+""",
+    )
+
+    found = rehearse(filled, code=3)["0002_copy"]
+
+    assert found["round_trip"] == "lossy"
+    [statement] = found["statements"]
+    assert statement["sql"] == "-- what went past Django's cursors"
+    assert statement["changes"] == [{"relation": f"{filled.app}_thing", "rows": 1}]

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from dbops.postgres.old_statements import SOURCE
+from tests.clusters import LOWEST_MAJOR, Programs, list_programs, make_cluster
 from tests.databases import temporary_database
 from tests.lab import Lab, open_lab
 
@@ -172,3 +174,50 @@ def test_tells_the_kinds_apart(lab: Lab) -> None:
     assert len(KINDS) >= 20
     for name, (effect, told) in found.items():
         assert bool(told) == (effect == "contract"), name
+
+
+def find_programs_with_statistics() -> Programs:
+    """Return a server whose packages have pg_stat_statements."""
+    for programs in reversed(list_programs()):
+        home = programs.directory.parent
+        if programs.major >= LOWEST_MAJOR and list(home.rglob("pg_stat_statements.so")):
+            return programs
+    pytest.skip("no server here with pg_stat_statements: apt install postgresql")
+
+
+def test_prepares_the_statements_that_ran(
+    tmp_path: Path, django_db_blocker: Any
+) -> None:
+    with (
+        django_db_blocker.unblock(),
+        make_cluster(
+            find_programs_with_statistics(),
+            shared_preload_libraries="pg_stat_statements",
+        ) as cluster,
+        open_lab(tmp_path, cluster.build_target()) as lab,
+    ):
+        lab.write_migration("0001_initial", FIRST)
+        assert lab.run("migrate", "-v", "0").code == 0
+        lab.execute(
+            "CREATE EXTENSION pg_stat_statements",
+            f"SELECT slug FROM {lab.app}_thing WHERE size = 1",
+            f"SELECT name FROM {lab.app}_thing WHERE size = 1",
+        )
+        lab.write_migration(
+            "0002_add_note",
+            'migrations.AddField("Thing", "note", models.IntegerField(null=True)),',
+        )
+        lab.write_migration(
+            "0003_remove_slug", 'migrations.RemoveField("Thing", "slug"),'
+        )
+
+        report = lab.run("dbops_rehearse", "--schema-only", "--json").json
+
+        add, remove = report["migrations"]
+        assert add["breaks"] == []
+        ran = [each for each in remove["breaks"] if each["subject"] == SOURCE]
+        assert [each["action"] for each in ran] == [
+            f"SELECT slug FROM {lab.app}_thing WHERE size = $1"
+        ]
+        assert ran[0]["message"] == 'column "slug" does not exist'
+        assert ran[0] in report["breaks"]

@@ -8,13 +8,21 @@ from typing import Any
 
 import pytest
 
-from dbops.testing import build_round_trip_test, open_bench, rehearse_project
+from dbops import testing
+from dbops.testing import (
+    MigrationBench,
+    build_round_trip_test,
+    open_bench,
+    rehearse_project,
+)
 from tests.databases import temporary_database
 from tests.lab import THING, Lab, open_lab
 
 COLOR = (
     'migrations.AddField("Thing", "color", models.CharField(max_length=9, null=True)),'
 )
+
+migration_bench = testing.migration_bench
 
 
 @pytest.fixture
@@ -135,3 +143,12 @@ def test_a_bench_stands_at_a_migration_and_compares(lab: Lab) -> None:
         thing.objects.create(name="second")
         with pytest.raises(pytest.fail.Exception, match="2 rows, 1 before"):
             bench.assert_same(before)
+
+
+def test_the_fixture_stands_at_a_migration(migration_bench: MigrationBench) -> None:
+    migration_bench.stand_at("neuroagent", "0001")
+    before = migration_bench.take_snapshot()
+    assert "threads" in {each.name for each in before.catalog.objects}
+    migration_bench.apply("neuroagent", "0002")
+    migration_bench.go_back("neuroagent", "0002")
+    migration_bench.assert_same(before)

@@ -18,7 +18,7 @@ import django
 from django.db import connection
 
 from dbops.core.rehearsal import RoundTrip
-from dbops.operations import rehearse_one
+from dbops.operations import rehearse_back, rehearse_one
 from dbops.operations.context import build_context
 from dbops.operations.history import read_history
 from dbops.operations.rehearsal_report import MigrationRehearsal
@@ -39,7 +39,7 @@ def main() -> None:
     dumps: dict[str, str] = {}
     with (
         patch.object(rehearse_one, "_go_forward", _dump_before(dumps)),
-        patch.object(rehearse_one, "_judge", _dump_after(dumps)),
+        patch.object(rehearse_one, "judge", _dump_after(dumps)),
     ):
         started = time.monotonic()
         for found in walk.run():
@@ -60,7 +60,7 @@ def _dump_before(dumps: dict[str, str]) -> Callable[..., None]:
 
 
 def _dump_after(dumps: dict[str, str]) -> Callable[..., Any]:
-    judge = rehearse_one._judge
+    judge = rehearse_back.judge
 
     def look(course: Any, *, zone: str) -> Any:
         if not zone:

@@ -23,7 +23,7 @@ from tests.processes import CHECKOUT, build_database
 from tests.third_party.projects import PROJECTS
 
 TIMEOUT_S = 3600
-LEAST_MIGRATIONS = 60
+LEAST_MIGRATIONS = 50
 
 
 @pytest.fixture
