@@ -21,6 +21,12 @@ def settings_of_the_admin(settings: Any) -> None:
     settings.ADMIN_TIMEOUT_S = TIMEOUT_S
 
 
+@pytest.fixture
+def admin_user(db: None, django_user_model: Any) -> Any:
+    """A superuser without a password, which would take long to hash."""
+    return django_user_model.objects.create_superuser("admin")
+
+
 @pytest.fixture(scope="module")
 def new_database(
     django_db_setup: None, django_db_blocker: DjangoDbBlocker
