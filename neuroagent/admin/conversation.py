@@ -7,7 +7,16 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, F, Func, IntegerField, Q, QuerySet, Sum
+from django.db.models import (
+    Choices,
+    Count,
+    F,
+    Func,
+    IntegerField,
+    Q,
+    QuerySet,
+    Sum,
+)
 from django.db.models.functions import Left
 from django.utils.translation import gettext as _
 
@@ -24,7 +33,6 @@ from neuroagent.models import (
     ComplexityEstimation,
     Entity,
     Message,
-    ReasoningLevel,
     Task,
     Thread,
     TokenConsumption,
@@ -267,7 +275,7 @@ def label_spent(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def find_label(choices: Any, value: str | None) -> str:
+def find_label(choices: type[Choices], value: str) -> str:
     """Return the label of an enum's value, and the value if it has none."""
     return str(dict(choices.choices).get(value, value))
 
@@ -318,11 +326,6 @@ def fold_results(turns: Sequence[Turn]) -> list[Turn]:
         for turn in turns
         if turn.key not in folded
     ]
-
-
-def find_reasoning(estimation: ComplexityEstimation) -> str:
-    """Return the reasoning level of an estimation, for people."""
-    return find_label(ReasoningLevel, estimation.reasoning)
 
 
 def fetch_totals(thread: Thread) -> tuple[Table, ...]:

@@ -39,12 +39,6 @@ each_model = pytest.mark.parametrize(
 )
 
 
-@pytest.fixture
-def admin_user(django_user_model: Any) -> Any:
-    """A superuser without a password, which would take long to hash."""
-    return django_user_model.objects.create_superuser("admin")
-
-
 def test_the_root_leads_to_the_admin(client: Client) -> None:
     response = client.get("/")
     assert (response.status_code, response["Location"]) == (302, "/admin/")

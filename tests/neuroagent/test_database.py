@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from neuroagent.database import read_database_url
+from neuroagent.database import read_database_url, read_inspection_url
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,19 @@ def test_refuses_the_rest_and_does_not_repeat_it(url: str) -> None:
         read_database_url(url)
 
     assert "secret" not in str(caught.value)
+
+
+def test_a_database_to_look_at_is_read_only_and_impatient() -> None:
+    settings = read_inspection_url("postgres://app@db2/chat?schema=chat", timeout_s=2.5)
+
+    assert settings["HOST"] == "db2"
+    assert settings["OPTIONS"]["options"] == (
+        "-c search_path=chat -c default_transaction_read_only=on"
+        " -c statement_timeout=2500"
+    )
+    assert settings["TEST"] == {"MIRROR": "default"}
+
+
+def test_names_the_variable_that_is_wrong() -> None:
+    with pytest.raises(ImproperlyConfigured, match="ADMIN_DATABASE_URL"):
+        read_inspection_url("nonsense", timeout_s=5)
