@@ -45,7 +45,8 @@ def find_name_fault(migration: Migration) -> NameFault | None:
 def _list_subjects(migration: Migration) -> Iterator[str]:
     for operation in migration.operations:
         for attribute in ("model_name", "old_name", "new_name"):
-            yield getattr(operation, attribute, "")
+            # A RenameIndex may have the fields of the index instead of its old name.
+            yield getattr(operation, attribute, None) or ""
         if isinstance(operation, (FieldOperation, ModelOperation)):
             yield operation.name
 

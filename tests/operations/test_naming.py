@@ -14,6 +14,7 @@ from django.db.migrations import (
     Migration,
     RemoveField,
     RenameField,
+    RenameIndex,
     RenameModel,
     RunSQL,
 )
@@ -81,3 +82,8 @@ def test_a_merge_may_be_called_by_its_time() -> None:
 
     assert find_name_fault(build("0003_merge_20261123_0630", after=both)) is None
     assert find_name_fault(build("0003_merge_20261123_0630")) is not None
+
+
+def test_an_index_that_had_no_name_of_its_own_is_renamed() -> None:
+    renamed = RenameIndex("order", "order_day_idx", old_fields=("day",))
+    assert find_name_fault(build("0002_rename_order_day_idx", renamed)) is None
