@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -30,6 +30,7 @@ from dbops.core.statement import (
 )
 from dbops.core.words import shorten
 from dbops.errors import Busy
+from dbops.operations.added import AddedOperation, insert_added
 from dbops.operations.context import Context
 from dbops.operations.history import get_id
 from dbops.postgres.session import WHO_IS_AT_WORK, tell_error
@@ -168,7 +169,7 @@ class OneMigration(MigrationExecutor):
     ) -> ProjectState:
         """Unapply it, and remove its row within the same surroundings."""
         with self._within():
-            return super().unapply_migration(state, migration, fake)
+            return super().unapply_migration(state, self._prepare(migration), fake)
 
 
 class StatementLog:
@@ -271,13 +272,15 @@ def apply_migration(
     log: StatementLog,
     observe: Observe,
     done: int = 0,
+    added: Sequence[AddedOperation] = (),
 ) -> None:
     """Apply one pending migration to the database as `migrate` would.
 
     An atomic one gets its locks or is rolled back and tried again as a whole; its
     history row is written in the transaction of its DDL, which Django alone does only
     where no SQL was deferred. A non-atomic one is observed operation by operation,
-    and its first `done` operations are not run again.
+    and its first `done` operations are not run again. What was `added` to it runs with
+    it.
 
     Raises:
         Busy: the locks were not had within the budget.
@@ -289,10 +292,11 @@ def apply_migration(
         executor = OneMigration(
             context.connection,
             within=lambda: _open_surroundings(context, migration, log),
-            prepare=lambda found: (
+            prepare=lambda found: insert_added(
                 found
                 if migration.atomic
-                else observe_operations(found, observe, skip=range(1, done + 1))
+                else observe_operations(found, observe, skip=range(1, done + 1)),
+                added,
             ),
         )
         executor.migrate([get_id(migration)], plan=[(migration, False)])

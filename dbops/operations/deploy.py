@@ -160,7 +160,9 @@ class _Deployment:
             try:
                 self._back_up(ledger)
                 clean_up(self.context, position)
-                with emit_signals(self.context, history.pending, backwards=False):
+                with emit_signals(
+                    self.context, history.pending, backwards=False
+                ) as self.so_far.added:
                     self._apply_all(history, expectation, position, ledger)
                     self._verify(expectation, position)
             except (Exception, KeyboardInterrupt) as error:
@@ -264,7 +266,12 @@ class _Deployment:
             ) as recorded,
         ):
             apply_migration(
-                self.context, migration, log=log, observe=observe, done=done
+                self.context,
+                migration,
+                log=log,
+                observe=observe,
+                done=done,
+                added=self.so_far.added.get(name, ()),
             )
         return recorded.after
 

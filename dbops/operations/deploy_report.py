@@ -15,6 +15,7 @@ from dbops.core.catalog import Catalog
 from dbops.core.compare import Difference
 from dbops.core.locks.standing import Blocked
 from dbops.core.migration import MigrationId
+from dbops.operations.added import Added
 from dbops.operations.pgbackrest.way_back import WayBack
 from dbops.operations.waiting import Watcher
 
@@ -93,6 +94,8 @@ class SoFar:
     """Operations of it that have been done."""
     before: dict[MigrationId, Catalog] = field(default_factory=dict)
     """The schema before each migration of this run."""
+    added: Added = field(default_factory=dict)
+    """What receivers of pre_migrate want to run with each of them."""
 
     def update(self, **fields: object) -> None:
         """Put these into the report."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -22,6 +23,7 @@ from dbops.errors import (
     Reverted,
     ServerFailed,
 )
+from dbops.operations.added import AddedOperation
 from dbops.operations.apply import StatementLog
 from dbops.operations.context import Context, watch_locks
 from dbops.operations.half_applied import (
@@ -151,9 +153,9 @@ class _Rollback:
             self._make_way_back(ledger)
             if self.half is not None:
                 self._take_back_half(self.half, ledger, before)
-            with emit_signals(self.context, migrations, backwards=True):
+            with emit_signals(self.context, migrations, backwards=True) as added:
                 for migration, way in self.plan:
-                    self._take_back(migration, way, ledger)
+                    self._take_back(migration, way, ledger, added[get_id(migration)])
             ledger.finish("done", after=fetch_live_catalog(self.context))
         return self.report
 
@@ -190,7 +192,13 @@ class _Rollback:
             self.report, unapplied=(*self.report.unapplied, name), schema_matches=True
         )
 
-    def _take_back(self, migration: Migration, way: Way, ledger: Ledger) -> None:
+    def _take_back(
+        self,
+        migration: Migration,
+        way: Way,
+        ledger: Ledger,
+        added: Sequence[AddedOperation],
+    ) -> None:
         name = get_id(migration)
         self.lock.check()
         live = fetch_live_catalog(self.context)
@@ -211,7 +219,9 @@ class _Rollback:
                 log=log,
                 before=live,
             ):
-                unapply_migration(self.context, migration, way, log=log, check=check)
+                unapply_migration(
+                    self.context, migration, way, log=log, check=check, added=added
+                )
             self._note_blocked(name)
         except (DbopsError, Error, psycopg.Error, KeyboardInterrupt) as error:
             raise self._explain(name, live, error) from error

@@ -22,6 +22,7 @@ from dbops.core.catalog import Catalog
 from dbops.core.migration import MigrationId
 from dbops.core.statement import join_statements
 from dbops.errors import NeedsRepair, Refused, Reverted
+from dbops.operations.added import Added, copy_migration, find_added
 from dbops.operations.apply import OneMigration, StatementLog, describe_operation
 from dbops.operations.check_digest import digest_migration
 from dbops.operations.context import Context
@@ -187,14 +188,19 @@ def tell_operation(
 @contextmanager
 def emit_signals(
     context: Context, migrations: Sequence[Migration], *, backwards: bool
-) -> Iterator[None]:
+) -> Iterator[Added]:
     """Send pre_migrate and post_migrate as `migrate` does: contenttypes, permissions
     and sites are made by their receivers.
+
+    The block gets what the receivers want to run with each of the migrations.
     """
-    plan = [(migration, backwards) for migration in migrations]
+    plan = [(copy_migration(migration), backwards) for migration in migrations]
     apps = _build_apps(context)
     emit_pre_migrate_signal(0, False, context.alias, apps=apps, plan=plan)  # noqa: FBT003
-    yield
+    yield {
+        get_id(migration): find_added(migration, planned)
+        for migration, (planned, _) in zip(migrations, plan, strict=True)
+    }
     apps = _build_apps(context)
     emit_post_migrate_signal(0, False, context.alias, apps=apps, plan=plan)  # noqa: FBT003
 

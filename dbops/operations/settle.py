@@ -227,7 +227,14 @@ class Settlement:
                 before=fetch_live_catalog(self.context),
             ),
         ):
-            unapply_migration(self.context, migration, way, log=log, check=check)
+            unapply_migration(
+                self.context,
+                migration,
+                way,
+                log=log,
+                check=check,
+                added=self.so_far.added.get(get_id(migration), ()),
+            )
 
 
 def _may_leave_data(

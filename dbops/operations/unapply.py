@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +14,7 @@ from psycopg.pq import TransactionStatus
 from dbops.core.sql_script import Irreversible, Script, Unwritten
 from dbops.core.statement import StatementClass, classify_statement
 from dbops.errors import Refused
+from dbops.operations.added import AddedOperation, insert_added, reverse_added
 from dbops.operations.apply import (
     OneMigration,
     StatementLog,
@@ -88,55 +89,63 @@ def unapply_migration(
     *,
     log: StatementLog,
     check: Check,
+    added: Sequence[AddedOperation] = (),
 ) -> None:
     """Take one applied migration back, and remove its history row.
 
     In one transaction, which `check` has the last word on; a script that cannot run
-    in one (CONCURRENTLY) is checked before the row is removed.
+    in one (CONCURRENTLY) is checked before the row is removed. What was `added` to it
+    is taken back with it.
 
     Raises:
         Busy: the locks were not had within the budget.
         django.db.Error, psycopg.Error, or what `check` raises.
     """
+    case = _Case(context, migration, log, check, added)
     match way:
         case Script(transactional=False):
-            _run_one_by_one(context, migration, way, log, check)
+            _run_one_by_one(case, way)
             return
         case Script():
-            attempt = partial(_run_script, context, migration, way, log, check)
+            attempt = partial(_run_script, case, way)
         case DjangoReverse():
-            attempt = partial(_run_reverse, context, migration, log, check)
+            attempt = partial(_run_reverse, case)
     retry_on_lock_timeout(attempt, context)
 
 
-def _run_script(
-    context: Context,
-    migration: Migration,
-    script: Script,
-    log: StatementLog,
-    check: Check,
-) -> None:
-    with _open_transaction(context):
-        log.statements[:] = script.statements
-        connection = context.connect()
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One migration that is taken back."""
+
+    context: Context
+    migration: Migration
+    log: StatementLog
+    check: Check
+    added: Sequence[AddedOperation]
+
+    def forget(self) -> None:
+        """Remove its history row, and what was added to it."""
+        reverse_added(self.context.connection, self.migration, self.added)
+        forget_migration(self.context, self.migration)
+
+
+def _run_script(case: _Case, script: Script) -> None:
+    with _open_transaction(case.context):
+        case.log.statements[:] = script.statements
+        connection = case.context.connect()
         if script.statements:
             connection.execute(script.text.encode(), prepare=False)
         if connection.info.transaction_status is not TransactionStatus.INTRANS:
             raise Refused(
-                f'the down.sql of "{get_id(migration)}" ended its own transaction',
+                f'the down.sql of "{get_id(case.migration)}" ended its own transaction',
                 hint="take BEGIN, COMMIT and ROLLBACK out of it",
             )
-        forget_migration(context, migration)
-        check()
+        case.forget()
+        case.check()
 
 
-def _run_one_by_one(
-    context: Context,
-    migration: Migration,
-    script: Script,
-    log: StatementLog,
-    check: Check,
-) -> None:
+def _run_one_by_one(case: _Case, script: Script) -> None:
+    context, log = case.context, case.log
     connection = context.connect()
     log.statements.clear()
     try:
@@ -151,28 +160,32 @@ def _run_one_by_one(
     finally:
         if not connection.closed:
             connection.execute("RESET lock_timeout")
-    check()
+    case.check()
     with transaction.atomic(using=context.alias):
-        forget_migration(context, migration)
+        case.forget()
 
 
-def _run_reverse(
-    context: Context, migration: Migration, log: StatementLog, check: Check
-) -> None:
+def _run_reverse(case: _Case) -> None:
+    context, migration, log = case.context, case.migration, case.log
+
     @contextmanager
     def surround() -> Iterator[None]:
         log.statements.clear()
         if not migration.atomic:
             with context.connection.execute_wrapper(log):
                 yield
-            check()
+            case.check()
             return
         with _open_transaction(context):
             with context.connection.execute_wrapper(log):
                 yield
-            check()
+            case.check()
 
-    executor = OneMigration(context.connection, within=surround)
+    executor = OneMigration(
+        context.connection,
+        within=surround,
+        prepare=lambda found: insert_added(found, case.added),
+    )
     executor.migrate([get_id(migration)], plan=[(migration, True)])
 
 

@@ -319,3 +319,31 @@ def test_says_when_a_script_outside_a_transaction_stopped_half_way(lab: Lab) -> 
 
     assert outcome.code == 9
     assert "may be half taken back" in outcome.json["error"]["message"]
+
+
+@pytest.mark.parametrize("atomic", [True, False])
+def test_content_types_follow_a_renamed_model_there_and_back(
+    lab: Lab, *, atomic: bool
+) -> None:
+    query = (
+        "SELECT array_agg(model::text ORDER BY id) FROM django_content_type"
+        f" WHERE app_label = '{lab.app}'"
+    )
+    lab.more_apps.append("django.contrib.contenttypes")
+    assert lab.run("dbops_deploy", "--no-backup").code == 0
+    assert lab.fetch_value(query) == ["thing"]
+    lab.write_migration(
+        "0002_rename_thing_to_gadget",
+        'migrations.RenameModel("Thing", "Gadget"),\n'
+        'migrations.AddField("Gadget", "size", models.IntegerField(null=True)),',
+        down=f'ALTER TABLE "{lab.app}_gadget" DROP COLUMN "size";\n'
+        f'ALTER TABLE "{lab.app}_gadget" RENAME TO "{lab.app}_thing";',
+        atomic=atomic,
+    )
+    assert lab.run("dbops_deploy", "--no-backup").code == 0
+    assert lab.fetch_value(query) == ["gadget"]
+
+    outcome = lab.run("dbops_rollback", lab.app, "0001", "--yes")
+
+    assert outcome.code == 0, outcome.err
+    assert lab.fetch_value(query) == ["thing"]
