@@ -73,10 +73,8 @@ def reverse_added(
     operations = [each.operation for each in added if each.operation.reversible]
     if not operations:
         return
-    loader = MigrationExecutor(connection).loader
-    key = migration.app_label, migration.name
-    after = loader.project_state([key])
-    before = loader.project_state([key], at_end=False)
+    # Of all apps: what was added is about models of others, as content types are.
+    state = MigrationExecutor(connection).loader.project_state()
     with connection.schema_editor(atomic=False) as editor:
         for operation in reversed(operations):
-            operation.database_backwards(migration.app_label, editor, after, before)
+            operation.database_backwards(migration.app_label, editor, state, state)
