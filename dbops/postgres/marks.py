@@ -1,7 +1,8 @@
-"""What is noted on a database itself, and goes with it and not with its backups."""
+"""What is noted on a database itself, in its comment."""
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 
 from psycopg import sql
@@ -9,11 +10,14 @@ from psycopg import sql
 from dbops.postgres.session import Connection
 from dbops.sql import load
 
+NOTE = re.compile(r"\s*\[(?P<name>dbops\.\w+)=(?P<value>[^\]]*)\]")
+
 
 class Mark(StrEnum):
-    """A setting of the database that no program reads but this one.
+    """A note that no program reads but this one; a person may, too.
 
-    A dump does not have it, so a restored database is marked as nothing.
+    It stands behind what else the comment says. A setting of the database would be
+    neater, but takes a superuser. pg_dump leaves the comment out, but for `--create`.
     """
 
     DEVELOPMENT = "dbops.development"
@@ -22,9 +26,12 @@ class Mark(StrEnum):
 
 def fetch_marks(connection: Connection) -> dict[Mark, str]:
     """Return what is noted on the connected database."""
-    rows = connection.execute(load("development_marks")).fetchall()
     known = {each.value for each in Mark}
-    return {Mark(name): value for name, value in rows if name in known}
+    return {
+        Mark(hit["name"]): hit["value"]
+        for hit in NOTE.finditer(_fetch_comment(connection))
+        if hit["name"] in known
+    }
 
 
 def set_mark(connection: Connection, mark: Mark, value: str | None) -> None:
@@ -33,16 +40,21 @@ def set_mark(connection: Connection, mark: Mark, value: str | None) -> None:
     Raises:
         psycopg.errors.InsufficientPrivilege: the role does not own the database.
     """
-    database = sql.Identifier(connection.info.dbname)
-    namespace, _, name = mark.value.partition(".")
-    key = sql.Identifier(namespace, name)
-    if value is None:
-        query = sql.SQL("ALTER DATABASE {} RESET {}").format(database, key)
-    else:
-        query = sql.SQL("ALTER DATABASE {} SET {} = {}").format(
-            database, key, sql.Literal(value)
+    before = _fetch_comment(connection)
+    kept = NOTE.sub(lambda hit: "" if hit["name"] == mark else hit[0], before)
+    note = "" if value is None else f" [{mark}={value}]"
+    comment = f"{kept}{note}".strip()
+    if comment != before:
+        connection.execute(
+            sql.SQL("COMMENT ON DATABASE {} IS {}").format(
+                sql.Identifier(connection.info.dbname), sql.Literal(comment or None)
+            )
         )
-    connection.execute(query)
+
+
+def _fetch_comment(connection: Connection) -> str:
+    row = connection.execute(load("database_comment")).fetchone()
+    return str(row[0]) if row and row[0] else ""
 
 
 def fetch_server_address(connection: Connection) -> str | None:

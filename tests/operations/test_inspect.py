@@ -14,7 +14,7 @@ from psycopg import sql
 
 from dbops.core.diagram import write_dot, write_mermaid
 from dbops.core.relation import ColumnView, ForeignKey, Relation
-from tests.databases import connect, execute
+from tests.databases import connect, execute, require_superuser
 from tests.lab import Lab
 
 EVERYTHING = Path(__file__).parents[1] / "data" / "everything.sql"
@@ -34,6 +34,7 @@ def lab(empty_lab: Lab) -> Lab:
 @pytest.fixture
 def reader(lab: Lab) -> Iterator[str]:
     """A role that was granted something."""
+    require_superuser(lab.target)
     role = f"reader_{secrets.token_hex(4)}"
     name = sql.Identifier(role)
     with connect(lab.target) as session:

@@ -17,8 +17,8 @@ from django.test import override_settings
 from psycopg import sql
 
 from dbops.core.target import Target
-from dbops.postgres.marks import Mark, set_mark
-from tests.databases import connect
+from dbops.postgres.marks import Mark, fetch_marks, set_mark
+from tests.databases import connect, require_superuser
 from tests.lab import Lab, Outcome
 from tests.walks import Walk, write_models
 
@@ -245,7 +245,7 @@ def test_refuses_without_debug(lab: Lab, command: tuple[str, ...]) -> None:
 def test_refuses_without_a_mark(lab: Lab, command: tuple[str, ...]) -> None:
     with connect(lab.target) as session:
         name = sql.Identifier(session.info.dbname)
-        session.execute(sql.SQL("ALTER DATABASE {} RESET ALL").format(name))
+        session.execute(sql.SQL("COMMENT ON DATABASE {} IS NULL").format(name))
     done = lab.run(*command)
     assert done.code == 4
     assert "has no mark that it is for development" in done.err
@@ -263,7 +263,25 @@ def test_refuses_a_server_elsewhere(lab: Lab, command: tuple[str, ...]) -> None:
     assert "is not on this machine: db1.example.org" in done.err
 
 
+def test_leaves_what_else_the_comment_says(lab: Lab) -> None:
+    with connect(lab.target) as session:
+        name = sql.Identifier(session.info.dbname)
+        session.execute(
+            sql.SQL("COMMENT ON DATABASE {} IS 'Ada''s [own]'").format(name)
+        )
+        set_mark(session, Mark.DEVELOPMENT, "on")
+        set_mark(session, Mark.PUSHED, "abc")
+        assert fetch_marks(session) == {Mark.DEVELOPMENT: "on", Mark.PUSHED: "abc"}
+        set_mark(session, Mark.PUSHED, None)
+        set_mark(session, Mark.DEVELOPMENT, None)
+        assert fetch_marks(session) == {}
+    comment = "SELECT shobj_description(oid, 'pg_database') FROM pg_database"
+    told = lab.fetch_value(f"{comment} WHERE datname = current_database()")
+    assert told == "Ada's [own]"
+
+
 def test_only_the_owner_may_mark(lab: Lab) -> None:
+    require_superuser(lab.target)
     role = f"guest_{secrets.token_hex(4)}"
     name = sql.Identifier(role)
     with connect(lab.target) as session:
@@ -271,7 +289,7 @@ def test_only_the_owner_may_mark(lab: Lab) -> None:
         try:
             session.execute(sql.SQL("SET ROLE {}").format(name))
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                set_mark(session, Mark.DEVELOPMENT, "on")
+                set_mark(session, Mark.PUSHED, "abc")
         finally:
             session.execute("RESET ROLE")
             session.execute(sql.SQL("DROP ROLE {}").format(name))
