@@ -12,7 +12,7 @@ from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext_lazy as _
 
-from neuroagent.admin.access import reading, render_now
+from neuroagent.admin.access import SAFE_METHODS, reading, render_now
 from neuroagent.admin.base import InspectionAdmin, read_id
 from neuroagent.admin.changelist import KeysetChangeList, Ranked
 from neuroagent.admin.conversation import (
@@ -177,7 +177,7 @@ class ThreadAdmin(InspectionAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> Any:
-        if request.method != "GET" or EDIT in request.GET:
+        if request.method not in SAFE_METHODS or EDIT in request.GET:
             return super().change_view(request, object_id, form_url, extra_context)
         return self.conversation_view(request, unquote(object_id))
 
