@@ -41,7 +41,7 @@ from neuroagent.models import (
     ToolSelection,
 )
 
-PAGE_SIZE = 100
+PAGE_SIZE = 50
 ORDER = Order(("creation_date", "message_id"))
 
 
