@@ -15,11 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from neuroagent.admin.access import SAFE_METHODS, reading, render_now
 from neuroagent.admin.base import InspectionAdmin, read_id
 from neuroagent.admin.changelist import KeysetChangeList, Ranked
-from neuroagent.admin.conversation import (
-    Rights,
-    fetch_conversation,
-    fetch_totals,
-)
+from neuroagent.admin.conversation import fetch_conversation
 from neuroagent.admin.display import (
     NOTHING,
     link_to_filter,
@@ -35,6 +31,8 @@ from neuroagent.admin.search import (
     fetch_headlines,
     find_matches,
 )
+from neuroagent.admin.totals import fetch_totals
+from neuroagent.admin.turns import Rights
 from neuroagent.models import Message, Thread, TokenType
 
 EDIT = "edit"
