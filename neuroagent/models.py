@@ -18,6 +18,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from neuroagent.fields import EnumField, VarcharKeyField
 from neuroagent.validators import validate_jsonb
@@ -26,36 +27,36 @@ from neuroagent.validators import validate_jsonb
 class Entity(models.TextChoices):
     """Who speaks in a message."""
 
-    USER = "USER", "User"
-    AI_TOOL = "AI_TOOL", "Assistant asking for tools"
-    TOOL = "TOOL", "Tool"
-    AI_MESSAGE = "AI_MESSAGE", "Assistant"
+    USER = "USER", _("User")
+    AI_TOOL = "AI_TOOL", _("Assistant asking for tools")
+    TOOL = "TOOL", _("Tool")
+    AI_MESSAGE = "AI_MESSAGE", _("Assistant")
 
 
 class Task(models.TextChoices):
     """What tokens were spent on."""
 
-    CHAT_COMPLETION = "CHAT_COMPLETION", "Chat completion"
-    TOOL_SELECTION = "TOOL_SELECTION", "Tool selection"
-    CALL_WITHIN_TOOL = "CALL_WITHIN_TOOL", "Call within a tool"
+    CHAT_COMPLETION = "CHAT_COMPLETION", _("Chat completion")
+    TOOL_SELECTION = "TOOL_SELECTION", _("Tool selection")
+    CALL_WITHIN_TOOL = "CALL_WITHIN_TOOL", _("Call within a tool")
 
 
 class TokenType(models.TextChoices):
     """What kind of tokens, as the provider bills them."""
 
-    INPUT_NONCACHED = "INPUT_NONCACHED", "Input, not cached"
-    INPUT_CACHED = "INPUT_CACHED", "Input, cached"
-    COMPLETION = "COMPLETION", "Completion"
+    INPUT_NONCACHED = "INPUT_NONCACHED", _("Input, not cached")
+    INPUT_CACHED = "INPUT_CACHED", _("Input, cached")
+    COMPLETION = "COMPLETION", _("Completion")
 
 
 class ReasoningLevel(models.TextChoices):
     """How hard a model was told to think."""
 
-    NONE = "NONE", "None"
-    MINIMAL = "MINIMAL", "Minimal"
-    LOW = "LOW", "Low"
-    MEDIUM = "MEDIUM", "Medium"
-    HIGH = "HIGH", "High"
+    NONE = "NONE", _("None")
+    MINIMAL = "MINIMAL", _("Minimal")
+    LOW = "LOW", _("Low")
+    MEDIUM = "MEDIUM", _("Medium")
+    HIGH = "HIGH", _("High")
 
 
 class CheckedModel(models.Model):
@@ -129,20 +130,20 @@ class Thread(models.Model):
     """A conversation of one user, possibly within a virtual lab and a project."""
 
     thread_id = models.UUIDField(primary_key=True, default=uuid.uuid4)
-    vlab_id = models.UUIDField("virtual lab", null=True, blank=True)
-    project_id = models.UUIDField("project", null=True, blank=True)
+    vlab_id = models.UUIDField(_("virtual lab"), null=True, blank=True)
+    project_id = models.UUIDField(_("project"), null=True, blank=True)
     title = models.CharField(default="New chat")
-    creation_date = models.DateTimeField("created", default=timezone.now)
-    update_date = models.DateTimeField("updated", default=timezone.now)
-    user_id = models.UUIDField("user")
+    creation_date = models.DateTimeField(_("created"), default=timezone.now)
+    update_date = models.DateTimeField(_("updated"), default=timezone.now)
+    user_id = models.UUIDField(_("user"))
 
     objects = ThreadQuerySet.as_manager()
 
     class Meta:
         db_table = "threads"
         ordering = ("-update_date", "-thread_id")
-        verbose_name = "thread"
-        verbose_name_plural = "threads"
+        verbose_name = _("thread")
+        verbose_name_plural = _("threads")
         indexes = (
             models.Index(
                 fields=("-update_date", "-thread_id"), name="ix_threads_newest_first"
@@ -199,9 +200,9 @@ class Message(CheckedModel):
     JSON_ENTITIES = frozenset({Entity.USER, Entity.AI_MESSAGE})
 
     message_id = models.UUIDField(primary_key=True, default=uuid.uuid4)
-    creation_date = models.DateTimeField("created", default=timezone.now)
+    creation_date = models.DateTimeField(_("created"), default=timezone.now)
     content = models.CharField(
-        help_text='JSON, as in {"role": "user", "content": "..."}.'
+        help_text=_('JSON, as in {"role": "user", "content": "..."}.')
     )
     thread = models.ForeignKey(
         Thread,
@@ -211,7 +212,7 @@ class Message(CheckedModel):
         db_constraint=False,
     )
     entity = EnumField(enum_type="entity", choices=Entity.choices)
-    is_complete = models.BooleanField("complete", default=True)
+    is_complete = models.BooleanField(_("complete"), default=True)
     search_vector = SearchVectorField(null=True, editable=False)
 
     objects = MessageQuerySet.as_manager()
@@ -219,8 +220,8 @@ class Message(CheckedModel):
     class Meta:
         db_table = "messages"
         ordering = ("creation_date", "message_id")
-        verbose_name = "message"
-        verbose_name_plural = "messages"
+        verbose_name = _("message")
+        verbose_name_plural = _("messages")
         indexes = (
             GinIndex(fields=("search_vector",), name="ix_messages_search_vector"),
             models.Index(
@@ -249,12 +250,14 @@ class ToolCall(CheckedModel):
     """A tool that an AI_TOOL message asked for."""
 
     tool_call_id = VarcharKeyField(
-        "tool call", primary_key=True, help_text="Given by the language model."
+        _("tool call"), primary_key=True, help_text=_("Given by the language model.")
     )
-    name = models.CharField("tool")
-    arguments = models.CharField(help_text="JSON, as the language model wrote it.")
+    name = models.CharField(_("tool"))
+    arguments = models.CharField(help_text=_("JSON, as the language model wrote it."))
     validated = models.BooleanField(
-        null=True, blank=True, help_text="Unknown when nobody had to accept the call."
+        null=True,
+        blank=True,
+        help_text=_("Unknown when nobody had to accept the call."),
     )
     message = models.ForeignKey(
         Message,
@@ -269,8 +272,8 @@ class ToolCall(CheckedModel):
     class Meta:
         db_table = "tool_calls"
         ordering = ("tool_call_id",)
-        verbose_name = "tool call"
-        verbose_name_plural = "tool calls"
+        verbose_name = _("tool call")
+        verbose_name_plural = _("tool calls")
         indexes = (
             models.Index(fields=("message",), name="ix_tool_calls_message"),
             models.Index(fields=("name", "tool_call_id"), name="ix_tool_calls_name"),
@@ -295,13 +298,13 @@ class ToolSelection(models.Model):
         db_index=False,
         db_constraint=False,
     )
-    tool_name = models.CharField("tool")
+    tool_name = models.CharField(_("tool"))
 
     class Meta:
         db_table = "tool_selection"
         ordering = ("id",)
-        verbose_name = "tool selection"
-        verbose_name_plural = "tool selections"
+        verbose_name = _("tool selection")
+        verbose_name_plural = _("tool selections")
         indexes = (models.Index(fields=("message",), name="ix_tool_selection_message"),)
 
     def __str__(self) -> str:
@@ -321,14 +324,14 @@ class TokenConsumption(models.Model):
     )
     type = EnumField(enum_type="tokentype", choices=TokenType.choices)
     task = EnumField(enum_type="task", choices=Task.choices)
-    count = models.IntegerField("tokens", validators=(MinValueValidator(0),))
+    count = models.IntegerField(_("tokens"), validators=(MinValueValidator(0),))
     model = models.CharField()
 
     class Meta:
         db_table = "token_consumption"
         ordering = ("id",)
-        verbose_name = "token consumption"
-        verbose_name_plural = "token consumption"
+        verbose_name = _("token consumption")
+        verbose_name_plural = _("token consumption")
         indexes = (
             models.Index(fields=("message",), name="ix_token_consumption_message"),
             models.Index(
@@ -363,8 +366,8 @@ class ComplexityEstimation(models.Model):
     class Meta:
         db_table = "complexity_estimation"
         ordering = ("id",)
-        verbose_name = "complexity estimation"
-        verbose_name_plural = "complexity estimations"
+        verbose_name = _("complexity estimation")
+        verbose_name_plural = _("complexity estimations")
         indexes = (models.Index(fields=("message",), name="ix_complexity_message"),)
 
     def __str__(self) -> str:

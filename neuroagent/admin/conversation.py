@@ -3,32 +3,27 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db.models import (
-    Choices,
     Count,
     F,
     Func,
     IntegerField,
     Q,
     QuerySet,
-    Sum,
 )
 from django.db.models.functions import Left
-from django.utils.translation import gettext as _
 
 from neuroagent.admin.content import (
     SHOWN_CHARS,
-    Content,
-    Text,
     read_content,
     read_text,
 )
 from neuroagent.admin.paging import Order, Page, fetch_page
-from neuroagent.admin.totals import Spent, Table, build_table
+from neuroagent.admin.totals import find_label
+from neuroagent.admin.turns import Call, ConversationPage, Rights, Turn
 from neuroagent.models import (
     ComplexityEstimation,
     Entity,
@@ -41,79 +36,8 @@ from neuroagent.models import (
     ToolSelection,
 )
 
-PAGE_SIZE = 100
+PAGE_SIZE = 50
 ORDER = Order(("creation_date", "message_id"))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rights:
-    """What of a conversation somebody may see."""
-
-    messages: bool
-    tool_calls: bool
-    tool_selections: bool
-    tokens: bool
-    estimations: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """A tool call, with its result if that is on the page."""
-
-    key: str
-    name: str
-    validated: bool | None
-    arguments: Text
-    result: "Turn | None" = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
-    """A message with all that hangs on it."""
-
-    key: UUID
-    entity: str
-    label: str
-    created: datetime
-    is_complete: bool
-    content: Content
-    size_bytes: int
-    calls: tuple[Call, ...] = ()
-    offered: tuple[str, ...] = ()
-    estimations: tuple[ComplexityEstimation, ...] = ()
-    tokens: int = 0
-    spent: tuple[dict[str, Any], ...] = ()
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        """The models that worked on it."""
-        names = [each["model"] for each in self.spent]
-        names += [each.model for each in self.estimations]
-        return tuple(dict.fromkeys(names))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConversationPage:
-    """Some messages of a thread, in order, and where they stand in it."""
-
-    turns: tuple[Turn, ...]
-    count: int
-    first: int
-    """Number of the first message on the page, from 1."""
-    previous: str | None
-    next: str | None
-
-    @property
-    def last(self) -> int:
-        """Number of the last message on the page."""
-        return self.first + self._shown - 1
-
-    @property
-    def _shown(self) -> int:
-        folded = sum(
-            call.result is not None for turn in self.turns for call in turn.calls
-        )
-        return len(self.turns) + folded
 
 
 def fetch_conversation(
@@ -275,11 +199,6 @@ def label_spent(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def find_label(choices: type[Choices], value: str) -> str:
-    """Return the label of an enum's value, and the value if it has none."""
-    return str(dict(choices.choices).get(value, value))
-
-
 def attach_parts(turns: Sequence[Turn], parts: Parts) -> list[Turn]:
     """Return the messages with what hangs on them."""
     attached = []
@@ -326,32 +245,3 @@ def fold_results(turns: Sequence[Turn]) -> list[Turn]:
         for turn in turns
         if turn.key not in folded
     ]
-
-
-def fetch_totals(thread: Thread) -> tuple[Table, ...]:
-    """Return the tokens of a whole thread by model, task and type."""
-    rows = list(
-        TokenConsumption.objects.using(thread._state.db)  # noqa: SLF001
-        .filter(message__thread_id=thread.pk)
-        .order_by()
-        .values("model", "task", "type")
-        .annotate(total=Sum("count"))
-    )
-    if not rows:
-        return ()
-    names = {
-        _("By model"): [row["model"] for row in rows],
-        _("By task"): [find_label(Task, row["task"]) for row in rows],
-        _("By type"): [find_label(TokenType, row["type"]) for row in rows],
-    }
-    return tuple(
-        build_table(
-            title,
-            (
-                Spent(name=name, type=row["type"], count=row["total"])
-                for name, row in zip(labels, rows, strict=True)
-            ),
-            others=_("all others"),
-        )
-        for title, labels in names.items()
-    )

@@ -12,14 +12,10 @@ from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext_lazy as _
 
-from neuroagent.admin.access import reading, render_now
+from neuroagent.admin.access import SAFE_METHODS, reading, render_now
 from neuroagent.admin.base import InspectionAdmin, read_id
 from neuroagent.admin.changelist import KeysetChangeList, Ranked
-from neuroagent.admin.conversation import (
-    Rights,
-    fetch_conversation,
-    fetch_totals,
-)
+from neuroagent.admin.conversation import fetch_conversation
 from neuroagent.admin.display import (
     NOTHING,
     link_to_filter,
@@ -35,6 +31,8 @@ from neuroagent.admin.search import (
     fetch_headlines,
     find_matches,
 )
+from neuroagent.admin.totals import fetch_totals
+from neuroagent.admin.turns import Rights
 from neuroagent.models import Message, Thread, TokenType
 
 EDIT = "edit"
@@ -177,7 +175,7 @@ class ThreadAdmin(InspectionAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> Any:
-        if request.method != "GET" or EDIT in request.GET:
+        if request.method not in SAFE_METHODS or EDIT in request.GET:
             return super().change_view(request, object_id, form_url, extra_context)
         return self.conversation_view(request, unquote(object_id))
 

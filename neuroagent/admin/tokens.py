@@ -20,11 +20,17 @@ from django.utils.translation import gettext_lazy
 
 from neuroagent.admin.access import choose_database, reading, render_now
 from neuroagent.admin.charts import Rect, columns
-from neuroagent.admin.conversation import find_label
+from neuroagent.admin.display import show_count
 from neuroagent.admin.filters import ChoiceFilter, ModelFilter
 from neuroagent.admin.parts import MessagePartAdmin
 from neuroagent.admin.queries import read_query
-from neuroagent.admin.totals import Spent, Table, build_table, sum_by_name
+from neuroagent.admin.totals import (
+    Spent,
+    Table,
+    build_table,
+    find_label,
+    sum_by_name,
+)
 from neuroagent.models import Message, Task, TokenConsumption, TokenType
 
 PERIODS = (1, 7, 30, 90)
@@ -141,46 +147,32 @@ def build_overview(question: Question, spent: dict[str, list[Spent]]) -> Overvie
         Spent(name=labels[each.name], type=each.type, count=each.count)
         for each in spent["task"]
     ]
-    sums = sum_by_name(spent["day"])
-    days = [question.first_day + timedelta(days=n) for n in range(question.days)]
-    nothing = dict.fromkeys(TokenType.values, 0)
+    models = {each.name: question.write(model=each.name) for each in spent["model"]}
+    users = {each.name: question.write(user=each.name) for each in spent["user"]}
+    task_urls = {label: question.write(task=key) for key, label in labels.items()}
     others = _("all others")
     return Overview(
         tables=(
-            build_table(
-                _("By model"),
-                spent["model"],
-                others=others,
-                urls={
-                    each.name: question.write(model=each.name)
-                    for each in spent["model"]
-                },
-            ),
-            build_table(
-                _("By task"),
-                tasks,
-                others=others,
-                urls={label: question.write(task=key) for key, label in labels.items()},
-            ),
-            build_table(
-                _("By user"),
-                spent["user"],
-                others=others,
-                urls={
-                    each.name: question.write(user=each.name) for each in spent["user"]
-                },
-            ),
+            build_table(_("By model"), spent["model"], others=others, urls=models),
+            build_table(_("By task"), tasks, others=others, urls=task_urls),
+            build_table(_("By user"), spent["user"], others=others, urls=users),
             build_table(_("By day"), spent["day"], others=others),
         ),
-        chart=columns(
-            [
-                (f"{day}: {sum(parts.values()):,}", parts)
-                for day in days
-                for parts in [sums.get(str(day), nothing)]
-            ]
-        ),
-        total=sum(each.count for each in spent["task"]),
+        chart=draw_days(question, spent["day"]),
+        total=sum(each.count for each in tasks),
     )
+
+
+def draw_days(question: Question, spent: list[Spent]) -> tuple[Rect, ...]:
+    """Return a bar for each day, also for those without tokens."""
+    sums = sum_by_name(spent)
+    nothing = dict.fromkeys(TokenType.values, 0)
+    bars = []
+    for number in range(question.days):
+        day = str(question.first_day + timedelta(days=number))
+        parts = sums.get(day, nothing)
+        bars.append((f"{day}: {show_count(sum(parts.values()))}", parts))
+    return columns(bars)
 
 
 @admin.register(TokenConsumption)

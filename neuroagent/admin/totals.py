@@ -4,8 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from django.db.models import Choices, Sum
+from django.utils.translation import gettext as _
+
 from neuroagent.admin.charts import Rect, stack
-from neuroagent.models import TokenType
+from neuroagent.models import Task, Thread, TokenConsumption, TokenType
 
 OTHERS_AFTER = 20
 """Lines of a table; those with fewer tokens are one line together."""
@@ -111,4 +114,38 @@ def build_table(
             )
             for name in kept
         ),
+    )
+
+
+def find_label(choices: type[Choices], value: str) -> str:
+    """Return the label of an enum's value, and the value if it has none."""
+    return str(dict(choices.choices).get(value, value))
+
+
+def fetch_totals(thread: Thread) -> tuple[Table, ...]:
+    """Return the tokens of a whole thread by model, task and type."""
+    rows = list(
+        TokenConsumption.objects.using(thread._state.db)  # noqa: SLF001
+        .filter(message__thread_id=thread.pk)
+        .order_by()
+        .values("model", "task", "type")
+        .annotate(total=Sum("count"))
+    )
+    if not rows:
+        return ()
+    names = {
+        _("By model"): [row["model"] for row in rows],
+        _("By task"): [find_label(Task, row["task"]) for row in rows],
+        _("By type"): [find_label(TokenType, row["type"]) for row in rows],
+    }
+    return tuple(
+        build_table(
+            title,
+            (
+                Spent(name=name, type=row["type"], count=row["total"])
+                for name, row in zip(labels, rows, strict=True)
+            ),
+            others=_("all others"),
+        )
+        for title, labels in names.items()
     )

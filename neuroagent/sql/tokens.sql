@@ -9,20 +9,24 @@
 -- only_task, each NULL for any.
 -- Reads the messages of the period by ix_messages_newest_first, and their tokens by
 -- ix_token_consumption_message: the cost is that of the period, not of the tables.
+-- Sums are made of enums, and only these few made text.
 -- Source: https://www.postgresql.org/docs/current/queries-table-expressions.html#QUERIES-GROUPING-SETS
-SELECT (messages.creation_date AT TIME ZONE %(zone)s)::date AS day,
-       threads.user_id,
-       token_consumption.model,
-       token_consumption.task::text AS task,
-       token_consumption.type::text AS type,
-       sum(token_consumption.count)::bigint AS tokens
-  FROM messages
-  JOIN token_consumption ON token_consumption.message_id = messages.message_id
-  JOIN threads ON threads.thread_id = messages.thread_id
- WHERE messages.creation_date >= %(since)s
-   AND messages.creation_date < %(until)s
-   AND (%(only_user)s::uuid IS NULL OR threads.user_id = %(only_user)s::uuid)
-   AND (%(only_model)s::text IS NULL OR token_consumption.model = %(only_model)s::text)
-   AND (%(only_task)s::text IS NULL
-        OR token_consumption.task::text = %(only_task)s::text)
- GROUP BY GROUPING SETS ((1, 5), (2, 5), (3, 5), (4, 5))
+SELECT summed.day, summed.user_id, summed.model,
+       summed.task::text AS task, summed.type::text AS type, summed.tokens::bigint
+  FROM (SELECT (messages.creation_date AT TIME ZONE %(zone)s)::date AS day,
+               threads.user_id,
+               token_consumption.model,
+               token_consumption.task,
+               token_consumption.type,
+               sum(token_consumption.count) AS tokens
+          FROM messages
+          JOIN token_consumption ON token_consumption.message_id = messages.message_id
+          JOIN threads ON threads.thread_id = messages.thread_id
+         WHERE messages.creation_date >= %(since)s
+           AND messages.creation_date < %(until)s
+           AND (%(only_user)s::uuid IS NULL OR threads.user_id = %(only_user)s::uuid)
+           AND (%(only_model)s::text IS NULL
+                OR token_consumption.model = %(only_model)s::text)
+           AND (%(only_task)s::text IS NULL
+                OR token_consumption.task = %(only_task)s::task)
+         GROUP BY GROUPING SETS ((1, 5), (2, 5), (3, 5), (4, 5))) AS summed

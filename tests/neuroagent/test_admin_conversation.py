@@ -137,23 +137,23 @@ def test_a_long_thread_takes_as_few_queries_as_a_short_one(
     assert len(few) == 7
     assert len(many) == 8  # How many there are is counted in the index.
     shown = response.context["conversation"]
-    assert [turn.key for turn in shown.turns] == order(messages)[:100]
-    assert (shown.count, shown.first, shown.last) == (2000, 1, 100)
+    assert [turn.key for turn in shown.turns] == order(messages)[:50]
+    assert (shown.count, shown.first, shown.last) == (2000, 1, 50)
 
 
 def test_the_pages_lead_through_a_long_thread_and_back(admin_client: Client) -> None:
     thread = ThreadFactory.create()
-    messages = order(write_messages(thread, 250))
+    messages = order(write_messages(thread, 130))
     url = build_conversation_url(thread)
     first = read_page(admin_client, url)
     second = read_page(admin_client, f"{url}?p={first.next.replace('+', '%2B')}")
     last = read_page(admin_client, f"{url}?p=last")
     before = read_page(admin_client, f"{url}?p={last.previous.replace('+', '%2B')}")
-    assert [turn.key for turn in second.turns] == messages[100:200]
-    assert [turn.key for turn in last.turns] == messages[150:]
-    assert [turn.key for turn in before.turns] == messages[50:150]
+    assert [turn.key for turn in second.turns] == messages[50:100]
+    assert [turn.key for turn in last.turns] == messages[80:]
+    assert [turn.key for turn in before.turns] == messages[30:80]
     assert (first.previous, last.next) == (None, None)
-    assert (before.first, before.last) == (51, 150)
+    assert (before.first, before.last) == (31, 80)
 
 
 def test_a_link_leads_to_one_message(admin_client: Client) -> None:
@@ -164,10 +164,10 @@ def test_a_link_leads_to_one_message(admin_client: Client) -> None:
     assert [turn.key for turn in shown.turns] == messages[120:]
     assert shown.previous
     first = read_page(admin_client, f"{url}?at={messages[0]}")
-    assert [turn.key for turn in first.turns] == messages[:100]
+    assert [turn.key for turn in first.turns] == messages[:50]
     elsewhere = MessageFactory.create()
     other = read_page(admin_client, f"{url}?at={elsewhere.pk}")
-    assert [turn.key for turn in other.turns] == messages[:100]
+    assert [turn.key for turn in other.turns] == messages[:50]
 
 
 def test_a_result_without_its_call_is_a_message(admin_client: Client) -> None:
