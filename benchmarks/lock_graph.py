@@ -1,6 +1,6 @@
 """Time dbops_locks beside the queries that people paste, and what its watch costs.
 
-    python benchmarks/locks.py [--waiters 500] [--rounds 5] [--pgbench-seconds 20]
+    python benchmarks/lock_graph.py [--waiters 500] [--rounds 5] [--pgbench-seconds 20]
 
 Five shapes of waiting on a throw-away server of its own: from connection in hand to the
 text of the report, beside pg_blocking_pids over all sessions and the well-known
