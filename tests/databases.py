@@ -7,6 +7,7 @@ import secrets
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -20,6 +21,8 @@ from dbops.postgres.tools import find_tools
 
 MAINTENANCE_DATABASE = "postgres"
 DUMP_TIMEOUT_S = 60
+ROLE_PASSWORD = "k33p-me-private"
+"""Of the roles that are made here; nothing may ever say it."""
 
 # pg_dump's comments, its session settings and the random key of \restrict.
 NOISE = re.compile(r"--|\\(un)?restrict |SET |SELECT pg_catalog\.set_config\(")
@@ -103,3 +106,39 @@ def restore_schema(dump: str, target: Target) -> None:
     r"""Run a dump of `dump_schema`; \restrict and its like are psql's alone."""
     lines = dump.splitlines(keepends=True)
     execute(target, "".join(line for line in lines if not line.startswith("\\")))
+
+
+@contextmanager
+def temporary_role(
+    database: Target, grants: str, options: str = ""
+) -> Iterator[Target]:
+    """Yield the database as a role of its own sees it."""
+    with connect(database) as session:
+        row = session.execute(
+            "SELECT rolsuper OR rolcreaterole FROM pg_roles"
+            " WHERE rolname = session_user"
+        ).fetchone()
+        if row != (True,):
+            pytest.skip("this role may not create others; the embedded server's may")
+        name = f"dbops_test_{secrets.token_hex(4)}"
+        role = sql.Identifier(name)
+        session.execute(
+            sql.SQL("CREATE ROLE {} LOGIN PASSWORD {} " + options).format(
+                role, ROLE_PASSWORD
+            )
+        )
+        session.execute(sql.SQL(grants).format(role=role))
+        try:
+            yield replace(
+                database,
+                parameters={
+                    **database.parameters,
+                    "user": name,
+                    "password": ROLE_PASSWORD,
+                },
+            )
+        finally:
+            # Who created a role is not a member of it, without being a superuser.
+            session.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(role))
+            session.execute(sql.SQL("DROP OWNED BY {}").format(role))
+            session.execute(sql.SQL("DROP ROLE {}").format(role))

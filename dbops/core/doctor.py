@@ -72,7 +72,7 @@ def judge_transactions(transactions: Iterable[Transaction]) -> Iterator[Finding]
                 object=str(each.pid),
                 message=f"a session is idle in transaction for {_time(each.state_s)} "
                 f"({who})",
-                hint=f"SELECT pg_terminate_backend({each.pid})",
+                hint=f"manage.py dbops_locks --terminate {each.pid}",
             )
         elif each.open_s > LONG_TRANSACTION_S:
             yield Finding(
@@ -80,7 +80,7 @@ def judge_transactions(transactions: Iterable[Transaction]) -> Iterator[Finding]
                 level=Level.WARNING,
                 object=str(each.pid),
                 message=f"a transaction is open for {_time(each.open_s)} ({who})",
-                hint=f"wait for it, or: SELECT pg_cancel_backend({each.pid})",
+                hint=f"wait for it, or: manage.py dbops_locks --cancel {each.pid}",
             )
 
 

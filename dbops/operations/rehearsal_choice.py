@@ -28,6 +28,8 @@ def require_options(options: RehearseOptions) -> None:
         )
     if percent is not None and options.schema_only:
         raise UsageError("--schema-only copies no rows, and --sample some of them")
+    if options.static and (percent is not None or options.schema_only):
+        raise UsageError("--static runs nothing, so there is nothing to copy")
 
 
 def choose_pending(

@@ -12,6 +12,7 @@ from dbops.core.lock_budget import OverBudget
 from dbops.core.measurement import MeasuredStatement
 from dbops.core.migration import MigrationId
 from dbops.core.rehearsal import Failure, Loss, RoundTrip
+from dbops.operations.rehearse_by_rule import RuledMigration
 
 FINDINGS = 3
 
@@ -23,6 +24,8 @@ class RehearseOptions:
     backup: str = "latest"
     """`latest`, `new`, or the beginning of an id."""
     schema_only: bool = False
+    static: bool = False
+    """Nothing is run: the rules of locks answer."""
     sample_percent: float | None = None
     """How much of the large tables is copied; None for all."""
     only: tuple[tuple[str, str], ...] = ()
@@ -83,7 +86,7 @@ class RehearseReport:
     """What a rehearsal of the pending migrations showed."""
 
     source: str
-    """`backup`, or `schema` where no rows were copied."""
+    """`backup`; `schema` where no rows were copied; `rules` where nothing was run."""
     backup_id: str | None
     taken_at: datetime | None
     """The moment whose rows the copy has."""
@@ -92,13 +95,16 @@ class RehearseReport:
     """How much of the large tables was copied; times are scaled then."""
     migrations: tuple[MigrationRehearsal, ...] = ()
     left: tuple[MigrationId, ...] = ()
-    """Not rehearsed: one before them left the copy in no known state."""
+    """Not rehearsed: one before them left the copy in no known state, or there is no
+    `migration.sql` for the rules."""
     notes: tuple[str, ...] = ()
     duration_s: float = 0.0
     breaks: tuple[Break, ...] = ()
     """What the release that runs now cannot do any more after all of them."""
     allowed_lossy: tuple[str, ...] = ()
     allowed_over_budget: tuple[str, ...] = ()
+    by_rule: tuple[RuledMigration, ...] = ()
+    """What the rules say, where nothing was run."""
     recorded: bool = False
     """Whether it is in the ledger."""
 
@@ -124,4 +130,5 @@ class RehearseReport:
     @property
     def exit_code(self) -> int:
         """3 where a migration is bad, or was not rehearsed."""
-        return FINDINGS if self.bad or self.left else 0
+        is_bad = self.bad or self.left or any(each.is_bad for each in self.by_rule)
+        return FINDINGS if is_bad else 0

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from dbops.core.migration import MigrationId
 from dbops.core.words import count_of
+from dbops.operations.check_locks import needs_parser
 from dbops.operations.context import Context
 from dbops.operations.guard import require_clean_history
 from dbops.operations.history import History, build_ignore, get_id, read_history
@@ -26,6 +27,7 @@ from dbops.operations.rehearsal_report import (
     RehearseOptions,
     RehearseReport,
 )
+from dbops.operations.rehearse_by_rule import judge_by_rule
 from dbops.operations.rehearse_one import rehearse_migration
 from dbops.operations.rollout import Rollout
 from dbops.operations.run_plainly import apply_plainly
@@ -36,6 +38,7 @@ from dbops.operations.schema import (
 )
 from dbops.postgres.live_tables import look_at_live_tables
 from dbops.postgres.old_statements import fetch_statements
+from dbops.postgres.scratch import MayNotCreate
 from dbops.postgres.table_contents import fetch_table_sums
 
 
@@ -48,23 +51,64 @@ def rehearse(
     """Take each pending migration there and back and there again, on a copy.
 
     The database itself is only read; what was found goes into the ledger, where there
-    is one.
+    is one. Where no copy can be had, the rules of locks answer, and are not recorded.
 
     Raises:
         UsageError: there is no such backup or migration, or options do not fit.
-        Refused: the history is not clean, the backup is newer than the database, or the
-            role may not create databases.
+        Refused: the history is not clean, the backup is newer than the database, or
+            there is neither the right to create databases nor the rules' parser.
         ToolFailed: pg_restore is missing or failed.
         ServerFailed: the copy could not be made.
     """
     started = clock()
     require_options(options)
-    budget = read_lock_budget(context)
+    read_lock_budget(context)
     history = read_history(context)
     require_clean_history(context, history)
     if not history.pending:
-        return replace(_build_empty(context), duration_s=round(clock() - started, 3))
-    chosen = choose_pending(history, options.only)
+        report = _build_empty(context)
+    else:
+        report = _rehearse(
+            context, history, options, choose_pending(history, options.only)
+        )
+    return replace(report, duration_s=round(clock() - started, 3))
+
+
+def _rehearse(
+    context: Context,
+    history: History,
+    options: RehearseOptions,
+    chosen: frozenset[MigrationId],
+) -> RehearseReport:
+    if options.static:
+        return _apply_rules(context, history, chosen)
+    try:
+        return _rehearse_on_copy(context, history, options, chosen)
+    except MayNotCreate as error:
+        if needs_parser():
+            raise
+        report = _apply_rules(context, history, chosen)
+        return replace(report, notes=(f"{error.message}; {error.hint}",))
+
+
+def _apply_rules(
+    context: Context, history: History, chosen: frozenset[MigrationId]
+) -> RehearseReport:
+    ruled = judge_by_rule(context, history, chosen)
+    return replace(
+        _build_empty(context),
+        source="rules",
+        by_rule=ruled.migrations,
+        left=ruled.left,
+    )
+
+
+def _rehearse_on_copy(
+    context: Context,
+    history: History,
+    options: RehearseOptions,
+    chosen: frozenset[MigrationId],
+) -> RehearseReport:
     first = look_at_live_tables(context.target)
     statements = fetch_statements(context.connect())
     expectation = None
@@ -76,13 +120,12 @@ def rehearse(
         report = run.run()
     if report.is_measured:
         second = look_at_live_tables(context.target)
+        budget = read_lock_budget(context)
         report = forecast(report, run.sizes, second.compare(first), budget)
-    report = name_makers(context, history, report)
     report = replace(
-        report,
+        name_makers(context, history, report),
         allowed_over_budget=tuple(sorted(options.allowed_over_budget)),
         allowed_lossy=tuple(sorted(options.allowed_lossy)),
-        duration_s=round(clock() - started, 3),
     )
     return replace(report, recorded=record_report(context, history, report))
 

@@ -22,6 +22,10 @@ ABANDONED_AFTER_S = 60
 MAINTENANCE_DATABASES = ("postgres", "template1")
 
 
+class MayNotCreate(Refused):
+    """The role may not create databases."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseProperties:
     """What `CREATE DATABASE` has to be told to get the like of another one."""
@@ -152,7 +156,7 @@ def scratch_database(
     nobody is connected to, a minute after they were made.
 
     Raises:
-        Refused: the role may not create databases.
+        MayNotCreate: the role may not create databases.
         ServerFailed: the server could not create it.
     """
     name = f"{PREFIX}{int(time.time())}_{secrets.token_hex(4)}"
@@ -163,7 +167,7 @@ def scratch_database(
             create_database(connection, name, like)
         except psycopg.errors.InsufficientPrivilege as error:
             role = connection.info.user
-            raise Refused(
+            raise MayNotCreate(
                 f'role "{role}" may not create the scratch database that the schema '
                 "is compared with",
                 hint=f'ALTER ROLE "{role}" CREATEDB; or name another server for it '

@@ -26,11 +26,18 @@ def render_error(command: str, database: str, error: DbopsError) -> str:
     head = _build_head(command, database, error.exit_code)
     fields = _build_fields(error.report) if error.report is not None else {}
     told = {
-        "type": type(error).__name__,
+        "type": _find_type(error).__name__,
         "message": error.message,
         "hint": error.hint,
     }
     return _write(head | fields | {"error": told})
+
+
+def _find_type(error: DbopsError) -> type[DbopsError]:
+    """Return the class that the reference knows, for one of a module's own."""
+    return next(
+        each for each in type(error).__mro__ if each.__module__ == DbopsError.__module__
+    )
 
 
 def _build_head(command: str, database: str, exit_code: int) -> dict[str, Any]:

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from dbops.core.finding import Level
 from dbops.core.measurement import MeasuredStatement
 from dbops.core.rehearsal import RoundTrip
 from dbops.core.words import count_of, format_size
 from dbops.operations.rehearsal_report import MigrationRehearsal, RehearseReport
+from dbops.operations.rehearse_by_rule import RuledMigration
 from dbops.render.text import build_facts, build_table, build_verdict, format_duration
 
 MOST_LOSSES = 8
@@ -28,6 +30,14 @@ def render_rehearsal(report: RehearseReport, *, long: bool = False) -> Renderabl
                 [_build_row(each, report) for each in report.migrations],
             )
         )
+    if report.by_rule:
+        parts.append(
+            build_table(
+                ("Migration", "Worst lock, by rule"),
+                [(str(each.id), tell_ruled_lock(each)) for each in report.by_rule],
+            )
+        )
+        parts += [Text(line) for each in report.by_rule for line in tell_rules(each)]
     for each in report.migrations:
         parts += [Text(line) for line in tell_findings(each)]
         if long:
@@ -62,6 +72,25 @@ def tell_worst_lock(each: MigrationRehearsal, *, measured: bool) -> str:
 
 def _tell_blocks(blocks: str) -> str:
     return "reads and writes" if blocks == "reads" else blocks
+
+
+def tell_ruled_lock(each: RuledMigration) -> str:
+    """Return the strongest lock that keeps anybody out, and while what is done."""
+    blocking = [lock for lock in each.locks if lock.blocks != "none"]
+    if not blocking:
+        return "blocks nobody"
+    worst = max(blocking, key=lambda one: (one.work is not None, one.blocks == "reads"))
+    text = f"{worst.relation}: {worst.mode.removesuffix('Lock')}"
+    text += f", blocks {_tell_blocks(worst.blocks)}"
+    return f"{text} during a {worst.work}" if worst.work else f"{text} for a moment"
+
+
+def tell_rules(each: RuledMigration) -> Iterator[str]:
+    """Yield what the rules have found, with the cure."""
+    for one in each.findings:
+        yield f"{one.message} ({one.id})"
+        if one.level is not Level.INFO:
+            yield f"  {one.hint}"
 
 
 def tell_forecasts(each: MigrationRehearsal) -> Iterator[str]:
@@ -167,6 +196,8 @@ def _tell_evidence(each: MeasuredStatement) -> Iterator[str]:
 
 def tell_source(report: RehearseReport) -> str:
     """Say what was copied."""
+    if report.source == "rules":
+        return f"nothing: the rules of locks for PostgreSQL {report.server_version}"
     source = f"a copy of backup {report.backup_id}"
     if report.backup_id is None:
         source = "the schema alone"
@@ -176,7 +207,7 @@ def tell_source(report: RehearseReport) -> str:
 
 
 def _build_facts(report: RehearseReport) -> Iterator[tuple[str, str]]:
-    if report.migrations:
+    if report.migrations or report.by_rule:
         yield "On", tell_source(report)
     yield "Not rehearsed", ", ".join(map(str, report.left))
     yield "Noted", "\n".join(report.notes)
@@ -184,6 +215,8 @@ def _build_facts(report: RehearseReport) -> Iterator[tuple[str, str]]:
 
 def _build_verdict(report: RehearseReport) -> RenderableType:
     number = count_of(len(report.migrations), "migration")
+    if report.source == "rules":
+        return _build_ruled_verdict(report)
     if not report.migrations:
         return build_verdict("Nothing is pending", good=True)
     if report.exit_code == 0:
@@ -196,6 +229,25 @@ def _build_verdict(report: RehearseReport) -> RenderableType:
     if report.left:
         told += f", {len(report.left)} not rehearsed"
     return build_verdict(told, good=False, hint=_find_hint(report))
+
+
+def _build_ruled_verdict(report: RehearseReport) -> RenderableType:
+    number = count_of(len(report.by_rule), "migration")
+    rest = f", {len(report.left)} without SQL" if report.left else ""
+    bad = sum(each.is_bad for each in report.by_rule)
+    if report.exit_code == 0:
+        return build_verdict(
+            f"{number} looked at by rule; nothing was run",
+            good=True,
+            hint="manage.py dbops_rehearse, on a server where databases can be made",
+        )
+    return build_verdict(
+        f"{bad} of {number} to look at by rule{rest}; nothing was run",
+        good=False,
+        hint="manage.py dbops_check --fix for what can be made safe"
+        if bad
+        else "manage.py makemigrations --sql APP",
+    )
 
 
 def _find_hint(report: RehearseReport) -> str:

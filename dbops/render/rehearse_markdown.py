@@ -6,7 +6,13 @@ from collections.abc import Iterator
 
 from dbops.core.words import count_of
 from dbops.operations.rehearsal_report import MigrationRehearsal, RehearseReport
-from dbops.render.rehearse import tell_findings, tell_source, tell_worst_lock
+from dbops.render.rehearse import (
+    tell_findings,
+    tell_ruled_lock,
+    tell_rules,
+    tell_source,
+    tell_worst_lock,
+)
 from dbops.render.text import format_duration
 
 SIGNS = {"identical": "✅", "equivalent": "✅", "irreversible": "⚠️"}
@@ -18,6 +24,9 @@ def render_markdown(report: RehearseReport) -> str:
 
 
 def _build_lines(report: RehearseReport) -> Iterator[str]:
+    if report.source == "rules":
+        yield from _build_ruled_lines(report)
+        return
     if not report.migrations:
         yield "### Rehearsal: nothing is pending"
         return
@@ -37,6 +46,24 @@ def _build_lines(report: RehearseReport) -> Iterator[str]:
     yield from (f"- {_escape(str(each))}: not rehearsed" for each in report.left)
     for each in report.migrations:
         yield from _build_statements(each)
+
+
+def _build_ruled_lines(report: RehearseReport) -> Iterator[str]:
+    bad = sum(each.is_bad for each in report.by_rule)
+    told = f", {bad} to look at" if bad else ""
+    yield f"### By rule: {count_of(len(report.by_rule), 'migration')}{told}"
+    yield ""
+    yield f"On {tell_source(report)}."
+    yield ""
+    yield "| | Migration | Worst lock |"
+    yield "|---|---|---|"
+    for each in report.by_rule:
+        sign = "❌" if each.is_bad else "✅"
+        yield f"| {sign} | `{each.id}` | {_escape(tell_ruled_lock(each))} |"
+    findings = [line for each in report.by_rule for line in tell_rules(each)]
+    yield ""
+    yield from (f"- {_escape(line.strip())}" for line in findings)
+    yield from (f"- {_escape(str(each))}: no migration.sql" for each in report.left)
 
 
 def _build_row(each: MigrationRehearsal, report: RehearseReport) -> str:

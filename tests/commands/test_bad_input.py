@@ -8,23 +8,25 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from psycopg import sql
 
 from dbops.core.target import Target
-from tests.databases import connect, temporary_database
+from tests.databases import (
+    ROLE_PASSWORD,
+    connect,
+    temporary_database,
+    temporary_role,
+)
 from tests.lab import Outcome
 from tests.processes import build_url, run_manage, start, wait_until
 
-SECRET = "k33p-me-private"
+SECRET = ROLE_PASSWORD
 MIGRATION = "0002_add_indexes_to_threads_and_messages"
 
 
@@ -445,36 +447,6 @@ def test_ctrl_c_while_the_settings_are_read(database: Target, tmp_path: Path) ->
 
     error = require_one_message(outcome)
     assert (outcome.code, error["type"]) == (5, "Interrupted")
-
-
-@contextmanager
-def temporary_role(
-    database: Target, grants: str, options: str = ""
-) -> Iterator[Target]:
-    """Yield the database as a role of its own sees it."""
-    with connect(database) as session:
-        row = session.execute(
-            "SELECT rolsuper OR rolcreaterole FROM pg_roles"
-            " WHERE rolname = session_user"
-        ).fetchone()
-        if row != (True,):
-            pytest.skip("this role may not create others; the embedded server's may")
-        name = f"dbops_test_{secrets.token_hex(4)}"
-        role = sql.Identifier(name)
-        session.execute(
-            sql.SQL("CREATE ROLE {} LOGIN PASSWORD {} " + options).format(role, SECRET)
-        )
-        session.execute(sql.SQL(grants).format(role=role))
-        try:
-            yield replace(
-                database,
-                parameters={**database.parameters, "user": name, "password": SECRET},
-            )
-        finally:
-            # Who created a role is not a member of it, without being a superuser.
-            session.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(role))
-            session.execute(sql.SQL("DROP OWNED BY {}").format(role))
-            session.execute(sql.SQL("DROP ROLE {}").format(role))
 
 
 def test_names_the_right_to_create_databases(database: Target, tmp_path: Path) -> None:

@@ -310,7 +310,7 @@ def test_tells_of_a_session_that_is_idle_in_transaction(
 
         pid = other.info.backend_pid
     assert finding.object == str(pid)
-    assert finding.hint == f"SELECT pg_terminate_backend({pid})"
+    assert finding.hint == f"manage.py dbops_locks --terminate {pid}"
 
 
 def test_tells_of_a_long_statement(
@@ -330,7 +330,7 @@ def test_tells_of_a_long_statement(
 
         finding = only(look("D011"))
 
-    assert finding.hint == f"wait for it, or: SELECT pg_cancel_backend({pid})"
+    assert finding.hint == f"wait for it, or: manage.py dbops_locks --cancel {pid}"
 
 
 def fail_to_build(lab: Lab, name: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from dbops.operations.check_digest import digest_migration
 from dbops.operations.history import get_id, read_history
 from dbops.postgres import copying, scratch
 from dbops.postgres.rehearsals import fetch_rehearsal
-from tests.databases import connect, temporary_database
+from tests.databases import connect, temporary_database, temporary_role
 from tests.lab import Lab, open_lab
 from tests.processes import start_in_lab, wait_until
 
@@ -679,3 +680,73 @@ def add(apps, editor):
     [statement] = found["statements"]
     assert statement["sql"] == "-- what went past Django's cursors"
     assert statement["changes"] == [{"relation": f"{filled.app}_thing", "rows": 1}]
+
+
+ADD_NOTE = 'migrations.AddField("Thing", "note", models.TextField(null=True)),'
+INDEX = """\
+migrations.AddIndex("Thing", models.Index(fields=["size"], name="thing_size_idx")),
+"""
+SMALL_IS_LARGE = {"LOCK_RULES_MIN_ROWS": 1}
+
+
+def refuse(*_: object) -> None:
+    raise AssertionError("a database was to be made")
+
+
+def test_by_rule_nothing_is_run(filled: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled.write_migration("0002_add_thing_note", ADD_NOTE)
+    filled.write_migration("0003_index_thing_size", INDEX)
+    assert filled.run("makemigrations", "--sql", filled.app).code == 0
+    monkeypatch.setattr(scratch, "create_database", refuse)
+
+    outcome = filled.run("dbops_rehearse", "--static", "--json", **SMALL_IS_LARGE)
+
+    assert outcome.code == 3, outcome.err
+    report = outcome.json
+    assert (report["source"], report["migrations"], report["left"]) == ("rules", [], [])
+    note, index = report["by_rule"]
+    table = f"public.{filled.app}_thing"
+    assert note["findings"] == []
+    assert note["locks"] == [
+        {
+            "relation": table,
+            "mode": "AccessExclusiveLock",
+            "blocks": "reads",
+            "work": None,
+        }
+    ]
+    assert [each["id"] for each in index["findings"]] == ["dbops.W104"]
+    (lock,) = index["locks"]
+    assert (lock["mode"], lock["work"]) == ("ShareLock", "build")
+    told = filled.run("dbops_rehearse", "--static", **SMALL_IS_LARGE)
+    assert "by rule; nothing was run" in told.out
+    marked = filled.run("dbops_rehearse", "--static", "--markdown", **SMALL_IS_LARGE)
+    assert marked.out.startswith("### By rule: 2 migrations, 1 to look at")
+    small = filled.run("dbops_rehearse", "--static")
+    assert small.code == 0
+    mixed = filled.run("dbops_rehearse", "--static", "--schema-only")
+    assert (mixed.code, "--static runs nothing" in mixed.err) == (2, True)
+
+
+def test_rules_answer_where_no_copy_can_be_made(filled: Lab) -> None:
+    filled.write_migration("0002_index_thing_size", INDEX)
+    filled.write_migration("0003_unwritten", ADD_NOTE)
+    assert filled.run("makemigrations", "--sql", filled.app).code == 0
+    (folder,) = (filled.directory / filled.app).glob("migrations/sql/0003_*")
+    shutil.rmtree(folder)
+    assert filled.run("dbops_backup").code == 0
+    owner = filled.target
+    reads = "GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}"
+    with temporary_role(owner, reads) as target:
+        filled.target = target
+        outcome = filled.run("dbops_rehearse", "--json", **SMALL_IS_LARGE)
+        filled.target = owner
+
+    assert outcome.code == 3, outcome.err
+    report = outcome.json
+    assert [each["id"] for each in report["by_rule"]] == [
+        f"{filled.app}.0002_index_thing_size"
+    ]
+    assert report["left"] == [f"{filled.app}.0003_unwritten"]
+    assert "may not create the scratch database" in report["notes"][0]
+    assert not report["recorded"]

@@ -41,6 +41,11 @@ class Command(DbopsCommand):
             help="copy no rows: build the schema from the migrations",
         )
         parser.add_argument(
+            "--static",
+            action="store_true",
+            help="run nothing: say by rule what the SQL files of the migrations lock",
+        )
+        parser.add_argument(
             "--sample",
             type=float,
             metavar="PERCENT",
@@ -84,6 +89,7 @@ class Command(DbopsCommand):
             RehearseOptions(
                 backup=options["backup"],
                 schema_only=options["schema_only"],
+                static=options["static"],
                 sample_percent=options["sample"],
                 only=tuple((app, name) for app, name in options["migration"]),
                 storage=options["storage"],
