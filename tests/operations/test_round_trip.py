@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -22,6 +23,7 @@ from dbops.operations.storage import open_vault
 from tests.clusters import Cluster, list_programs, make_cluster
 from tests.databases import connect
 from tests.operations.conftest import drop_database, execute, fetch_value
+from tests.operations.random_schemas import Author
 
 OLDEST, NEWEST = 15, 18
 RICH = (Path(__file__).parent / "round_trip.sql").read_text()
@@ -155,6 +157,34 @@ def test_a_restored_database_is_the_one_that_was_backed_up(
         restored = target.with_database(into)
         assert tell(fetch_contents(restored, jobs=2)) == before
         assert ask(restored) == ask(target)
+    finally:
+        drop_database(server, into)
+
+
+PLAIN_TYPES = {
+    name: values
+    for name, values in TYPES.items()
+    if not name.startswith(('"Mixed', "pair", "positive"))
+}
+"""Those of every database."""
+
+
+@pytest.mark.parametrize("seed", range(int(os.environ.get("ROUND_TRIPS", "4"))))
+def test_any_schema_comes_back(
+    make_database: Callable[[str], Target], server: Target, storage: str, seed: int
+) -> None:
+    target = make_database(f"Any {secrets.token_hex(4)}")
+    execute(target, *Author(seed, PLAIN_TYPES).write())
+    before = tell(fetch_contents(target, jobs=1))
+    backup = take_backup(target, storage=storage)
+    into = f"restored_{secrets.token_hex(4)}"
+    try:
+        report = restore_backup(
+            target, storage=storage, backup_id=backup.backup_id, into=into
+        )
+        assert report.differences == ()
+        assert before
+        assert tell(fetch_contents(target.with_database(into), jobs=2)) == before
     finally:
         drop_database(server, into)
 
