@@ -53,7 +53,7 @@ ASK = {
     " FROM pg_roles WHERE oid > 16384",
     "memberships": "SELECT string_agg(concat_ws(' ', roleid::regrole, member::regrole,"
     " admin_option), ';' ORDER BY roleid::regrole::text) FROM pg_auth_members"
-    " WHERE oid > 16384 OR member > 16384",
+    " WHERE roleid > 16384 OR member > 16384",
 }
 
 

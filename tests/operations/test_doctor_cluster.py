@@ -322,20 +322,27 @@ class Link:
 # D011 to D013: what a change would wait for
 
 
+def follow(lab: Lab, hint: str) -> None:
+    """Type the command of a hint."""
+    command = hint.removeprefix("manage.py ").split()
+    outcome = lab.run(*command, "--yes")
+    assert outcome.code == 0, outcome.err
+
+
 def test_open_transactions_are_cured_as_told(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(judge, "LONG_TRANSACTION_S", 0.0)
     with closing(connect(lab.target, autocommit=False)) as other:
         other.execute("SELECT 1")
-        lab.execute(find_one(lab, "D012").hint)
+        follow(lab, find_one(lab, "D012").hint)
         wait_until(lambda: not find_all(lab, "D012"), "the session to end")
 
     with closing(connect(lab.target)) as other:
         other.pgconn.send_query(b"SELECT pg_sleep(600)")
         wait_until(lambda: bool(find_all(lab, "D011")), "the statement")
         cure = find_one(lab, "D011").hint
-        lab.execute(cure.removeprefix("wait for it, or: "))
+        follow(lab, cure.removeprefix("wait for it, or: "))
         wait_until(lambda: not find_all(lab, "D011"), "the statement to end")
 
 
