@@ -50,10 +50,10 @@ ASK = {
     " ON d.oid = setdatabase WHERE datname = current_database()",
     "roles": "SELECT string_agg(concat_ws(' ', rolname, rolcanlogin, rolcreatedb,"
     " rolinherit, rolconnlimit, rolvaliduntil, rolconfig), ';' ORDER BY rolname)"
-    " FROM pg_roles WHERE oid > 16384",
+    " FROM pg_roles WHERE oid >= 16384",
     "memberships": "SELECT string_agg(concat_ws(' ', roleid::regrole, member::regrole,"
     " admin_option), ';' ORDER BY roleid::regrole::text) FROM pg_auth_members"
-    " WHERE roleid > 16384 OR member > 16384",
+    " WHERE roleid >= 16384 OR member >= 16384",
 }
 
 
