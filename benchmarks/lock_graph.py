@@ -33,7 +33,7 @@ import psycopg  # noqa: E402
 
 from dbops.core.locks.names import Names  # noqa: E402
 from dbops.core.locks.scene import build_scene  # noqa: E402
-from dbops.operations.locks import (  # noqa: E402
+from dbops.operations.locks.locks import (  # noqa: E402
     LocksOptions,
     build_report,
     name_blockers,

@@ -34,7 +34,7 @@ django.setup()
 from dbops.core.hold_times import LockTaken, find_blocked  # noqa: E402
 from dbops.operations.context import Context  # noqa: E402
 from dbops.operations.history import get_id, read_history  # noqa: E402
-from dbops.operations.run_plainly import apply_plainly  # noqa: E402
+from dbops.operations.rehearse.run_plainly import apply_plainly  # noqa: E402
 from dbops.postgres.measuring import Meter, open_sampler  # noqa: E402
 from tests.databases import temporary_database  # noqa: E402
 from tests.lab import Lab, open_lab  # noqa: E402

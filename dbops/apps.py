@@ -24,12 +24,12 @@ class DbopsConfig(AppConfig):
 
 # Imported when the signal comes: every start of every command would pay for it.
 def _prepare(**signal: Any) -> None:
-    from dbops.operations import adopt_on_migrate
+    from dbops.operations.adopt import on_migrate as adopt_on_migrate
 
     adopt_on_migrate.prepare(**signal)
 
 
 def _record(**signal: Any) -> None:
-    from dbops.operations import adopt_on_migrate
+    from dbops.operations.adopt import on_migrate as adopt_on_migrate
 
     adopt_on_migrate.record(**signal)

@@ -39,8 +39,8 @@ def check_files(
     if not _is_spoken():
         return []
     # Imported when they are needed: each command pays for what is imported above.
-    from dbops.operations.check import apply_static_rules, build_broken
-    from dbops.operations.check_graph import read_project
+    from dbops.operations.check.check import apply_static_rules, build_broken
+    from dbops.operations.check.graph import read_project
 
     labels = _list_labels(app_configs)
     try:
@@ -65,7 +65,7 @@ def check_database(
         return []
     from django.db.migrations.loader import MigrationLoader
 
-    from dbops.operations.check import find_edited
+    from dbops.operations.check.check import find_edited
     from dbops.operations.context import build_context
 
     messages: list[CheckMessage] = []

@@ -27,21 +27,21 @@ from dbops.core.compare import compare_catalogs
 from dbops.core.migration import MigrationId
 from dbops.core.rehearsal import RoundTrip, judge_round_trip
 from dbops.core.row_contents import TableSums
-from dbops.operations.apply import StatementLog
 from dbops.operations.context import Context, build_context
+from dbops.operations.deploy.apply import StatementLog
+from dbops.operations.deploy.unapply import unapply_migration
 from dbops.operations.history import History, find_migration, get_id, read_history
-from dbops.operations.old_release import build_state
-from dbops.operations.rehearsal_report import MigrationRehearsal
-from dbops.operations.rehearse_back import find_return
-from dbops.operations.rehearse_history import (
+from dbops.operations.rehearse.back import find_return
+from dbops.operations.rehearse.history import (
     HistoryWalk,
     rehearse_downwards,
 )
+from dbops.operations.rehearse.old_release import build_state
+from dbops.operations.rehearse.report import MigrationRehearsal
+from dbops.operations.rehearse.run_plainly import apply_plainly
 from dbops.operations.replay import find_other_server, open_replay
-from dbops.operations.run_plainly import apply_plainly
 from dbops.operations.schema import fetch_live_catalog
-from dbops.operations.sql_files import is_project_migration
-from dbops.operations.unapply import unapply_migration
+from dbops.operations.sql_files.files import is_project_migration
 from dbops.postgres.table_contents import fetch_table_sums
 
 Rows = Callable[[], object]

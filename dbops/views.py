@@ -19,8 +19,8 @@ from django.views.decorators.http import require_safe
 from dbops.conf import read_settings
 from dbops.core.duration import parse_duration
 from dbops.errors import DbopsError, UsageError
-from dbops.operations.backup import Verified
-from dbops.operations.check_backups import build_metrics, check_backups
+from dbops.operations.backup.backup import Verified
+from dbops.operations.backup.check import build_metrics, check_backups
 from dbops.operations.context import build_context
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

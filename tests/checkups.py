@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dbops.core.finding import Finding
-from dbops.operations.doctor import DoctorReport, examine
+from dbops.operations.doctor.doctor import DoctorReport, examine
 from tests.lab import Lab
 
 

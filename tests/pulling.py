@@ -16,11 +16,11 @@ from django.db.migrations.state import ProjectState
 from dbops.core.catalog import Catalog
 from dbops.core.generated_names import give_names, pair_generated_names
 from dbops.errors import DbopsError
-from dbops.operations import pull as operation
 from dbops.operations.context import Context
-from dbops.operations.pull_order import build_operations
-from dbops.operations.pull_source import PullOptions, Source, prepare, read_source
-from dbops.operations.pull_state import build_other_state, build_state, load_models
+from dbops.operations.pull import pull as operation
+from dbops.operations.pull.order import build_operations
+from dbops.operations.pull.source import PullOptions, Source, prepare, read_source
+from dbops.operations.pull.state import build_other_state, build_state, load_models
 from dbops.operations.replay import open_replay
 
 APP = "pulled"

@@ -24,26 +24,26 @@ from django.core.management import get_commands, load_command_class
 from dbops import errors
 from dbops.conf import Settings
 from dbops.core.locks.report import MigrationWait, Root, WaitingSession
-from dbops.operations.backup import BackupReport
-from dbops.operations.backups import Action, ListReport, ShowReport
-from dbops.operations.baseline import BaselineReport
-from dbops.operations.check import CheckReport
-from dbops.operations.check_backups import BackupCheckReport
-from dbops.operations.deploy_report import DeployReport
-from dbops.operations.doctor import DoctorReport
-from dbops.operations.drift import DriftReport
-from dbops.operations.inspect import InspectReport
-from dbops.operations.locks import LocksReport
-from dbops.operations.prune import PruneReport
-from dbops.operations.pull import PullReport
-from dbops.operations.push import PushReport
-from dbops.operations.rehearsal_report import RehearseReport
-from dbops.operations.reset import ResetReport
-from dbops.operations.resolve_report import ResolveReport
-from dbops.operations.restore import RestoreReport
-from dbops.operations.rollback_plan import RollbackReport
+from dbops.operations.adopt.baseline import BaselineReport
+from dbops.operations.backup.backup import BackupReport
+from dbops.operations.backup.backups import Action, ListReport, ShowReport
+from dbops.operations.backup.check import BackupCheckReport
+from dbops.operations.backup.prune import PruneReport
+from dbops.operations.backup.verify import VerifyReport
+from dbops.operations.check.check import CheckReport
+from dbops.operations.deploy.report import DeployReport
+from dbops.operations.deploy.rollback_plan import RollbackReport
+from dbops.operations.develop.inspect import InspectReport
+from dbops.operations.develop.push import PushReport
+from dbops.operations.develop.reset import ResetReport
+from dbops.operations.doctor.doctor import DoctorReport
+from dbops.operations.drift.drift import DriftReport
+from dbops.operations.locks.locks import LocksReport
+from dbops.operations.pull.pull import PullReport
+from dbops.operations.rehearse.report import RehearseReport
+from dbops.operations.resolve.report import ResolveReport
+from dbops.operations.restore.restore import RestoreReport
 from dbops.operations.status import StatusReport
-from dbops.operations.verify_backup import VerifyReport
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 DOCS = CHECKOUT / "docs"

@@ -16,7 +16,7 @@ from dbops.conf import Settings, read_settings
 from dbops.core.progress import Progress, silent
 from dbops.core.target import Target
 from dbops.errors import ServerFailed, UsageError
-from dbops.operations.waiting import Watcher, open_watcher
+from dbops.operations.deploy.waiting import Watcher, open_watcher
 from dbops.postgres.session import (
     Connection,
     build_target,

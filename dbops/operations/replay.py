@@ -20,7 +20,7 @@ from dbops.core.catalog import Catalog
 from dbops.core.made_schemas import find_made_schemas
 from dbops.core.target import Target
 from dbops.errors import DbopsError, Refused, ServerFailed, UsageError
-from dbops.operations.check_digest import list_sql
+from dbops.operations.check.digest import list_sql
 from dbops.operations.context import Context
 from dbops.operations.history import get_id
 from dbops.postgres.catalog import fetch_catalog

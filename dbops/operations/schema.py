@@ -14,8 +14,8 @@ from dbops.core.compare import Comparison, Difference, DifferenceKind
 from dbops.core.journal import Journal, find_place
 from dbops.core.migration import MigrationId
 from dbops.core.rules import Rules, find_adopted_bodies
-from dbops.operations.apply import observe_operations
 from dbops.operations.context import Context
+from dbops.operations.deploy.apply import observe_operations
 from dbops.operations.history import History, build_ignore, get_id
 from dbops.operations.replay import Replay, open_replay
 from dbops.postgres.catalog import fetch_catalog

@@ -8,9 +8,9 @@ from enum import StrEnum
 
 from dbops.core.migration import MigrationId
 from dbops.errors import Busy
-from dbops.operations.adoption import find_existing_tables
+from dbops.operations.adopt.adoption import find_existing_tables
 from dbops.operations.context import Context
-from dbops.operations.expected import find_measured
+from dbops.operations.drift.expected import find_measured
 from dbops.operations.history import History, get_id, read_history
 from dbops.operations.schema import fetch_live_catalog
 from dbops.postgres.deploy_lock import fetch_holder

@@ -10,17 +10,17 @@ from rich.text import Text
 
 from dbops.core.duration import format_age
 from dbops.core.words import count_of, format_size
-from dbops.operations.backup import Engine, Verified
-from dbops.operations.backups import (
+from dbops.operations.backup.backup import Engine, Verified
+from dbops.operations.backup.backups import (
     BackupRow,
     ListReport,
     RolesReport,
     ShowReport,
 )
-from dbops.operations.check_backups import BackupCheckReport
+from dbops.operations.backup.check import BackupCheckReport
+from dbops.operations.backup.prune import PruneReport
+from dbops.operations.backup.verify import VerifyReport
 from dbops.operations.project_migrations import MigrationState
-from dbops.operations.prune import PruneReport
-from dbops.operations.verify_backup import VerifyReport
 from dbops.render.backup import PROOFS, describe_left_out, describe_proof
 from dbops.render.pgbackrest import render_physical
 from dbops.render.text import (

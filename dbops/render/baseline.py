@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from dbops.core.words import count_of
-from dbops.operations.baseline import BaselineReport
+from dbops.operations.adopt.baseline import BaselineReport
 from dbops.render.text import build_facts, build_verdict
 
 

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from dbops.core.finding import Finding, Level
 from dbops.core.words import count_of
-from dbops.operations.check import CheckReport
+from dbops.operations.check.check import CheckReport
 from dbops.render.text import build_verdict
 
 STYLES = {Level.ERROR: "bold red", Level.WARNING: "yellow", Level.INFO: "dim"}

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from dbops.core.locks.standing import Blocked, describe_blocked
 from dbops.core.words import count_of
-from dbops.operations.deploy_report import DeployReport, DeployState
+from dbops.operations.deploy.report import DeployReport, DeployState
 from dbops.operations.pgbackrest.way_back import WayBack
 from dbops.render.text import (
     build_facts,

@@ -6,8 +6,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from dbops.core.words import count_of
-from dbops.operations.push import PushReport
-from dbops.operations.reset import ResetReport
+from dbops.operations.develop.push import PushReport
+from dbops.operations.develop.reset import ResetReport
 from dbops.render.text import build_facts, build_verdict, format_duration
 
 

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from dbops.core.finding import Finding, Level
 from dbops.core.words import count_of
-from dbops.operations.doctor import DoctorReport
+from dbops.operations.doctor.doctor import DoctorReport
 from dbops.render.text import build_facts, build_verdict
 
 MOST_OF_A_KIND = 5

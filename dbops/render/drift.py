@@ -11,9 +11,9 @@ from rich.text import Text
 from dbops.core.compare import DifferenceKind
 from dbops.core.culprit import JournalEntry
 from dbops.core.words import count_of, shorten
-from dbops.operations.adopt_drift import FollowReport
-from dbops.operations.drift import Drift, DriftReport
-from dbops.operations.journal import JournalAction, JournalReport
+from dbops.operations.drift.adopt import FollowReport
+from dbops.operations.drift.drift import Drift, DriftReport
+from dbops.operations.drift.journal import JournalAction, JournalReport
 from dbops.render.text import build_facts, build_verdict
 
 LONGEST_SQL = 100

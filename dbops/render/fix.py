@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from dbops.core.words import count_of
-from dbops.operations.fix_locks import FixReport
+from dbops.operations.check.fix_locks import FixReport
 from dbops.render.text import build_verdict
 
 

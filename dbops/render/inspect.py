@@ -11,7 +11,7 @@ from rich.text import Text
 
 from dbops.core.relation import ColumnView, ForeignKey, Grant, Relation
 from dbops.core.words import count_of, format_size, shorten
-from dbops.operations.inspect import InspectReport, Named
+from dbops.operations.develop.inspect import InspectReport, Named
 from dbops.render.text import build_facts, build_verdict
 
 LONGEST = 70

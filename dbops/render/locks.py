@@ -22,7 +22,7 @@ from dbops.core.locks.report import (
     walk,
 )
 from dbops.core.words import count_of, shorten
-from dbops.operations.locks import ActReport, Event, LocksReport
+from dbops.operations.locks.locks import ActReport, Event, LocksReport
 from dbops.render.text import build_facts, build_verdict
 
 MOST_ROOTS = 10

@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from dbops.core.words import count_of
-from dbops.operations.pull import PullReport
+from dbops.operations.pull.pull import PullReport
 from dbops.render.text import build_facts, build_verdict
 
 

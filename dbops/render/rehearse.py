@@ -11,8 +11,8 @@ from dbops.core.finding import Level
 from dbops.core.measurement import MeasuredStatement
 from dbops.core.rehearsal import RoundTrip
 from dbops.core.words import count_of, format_size
-from dbops.operations.rehearsal_report import MigrationRehearsal, RehearseReport
-from dbops.operations.rehearse_by_rule import RuledMigration
+from dbops.operations.rehearse.by_rule import RuledMigration
+from dbops.operations.rehearse.report import MigrationRehearsal, RehearseReport
 from dbops.render.text import build_facts, build_table, build_verdict, format_duration
 
 MOST_LOSSES = 8

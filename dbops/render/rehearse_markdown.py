@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dbops.core.words import count_of
-from dbops.operations.rehearsal_report import MigrationRehearsal, RehearseReport
+from dbops.operations.rehearse.report import MigrationRehearsal, RehearseReport
 from dbops.render.rehearse import (
     tell_findings,
     tell_ruled_lock,

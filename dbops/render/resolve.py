@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from dbops.core.evidence import Evidence
-from dbops.operations.resolve_report import (
+from dbops.operations.resolve.report import (
     Action,
     OperationReport,
     ResolveReport,

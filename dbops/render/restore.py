@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from dbops.core.words import count_of
-from dbops.operations.restore import RestoreReport
+from dbops.operations.restore.restore import RestoreReport
 from dbops.render.backup import describe_left_out
 from dbops.render.text import build_facts, build_verdict, format_duration
 

@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from dbops.core.words import count_of
-from dbops.operations.rollback_plan import RollbackReport, RollbackStep
+from dbops.operations.deploy.rollback_plan import RollbackReport, RollbackStep
 from dbops.render.deploy import list_way_back
 from dbops.render.text import build_facts, build_verdict
 

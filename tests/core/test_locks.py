@@ -28,7 +28,7 @@ from dbops.core.locks.rows import (
 )
 from dbops.core.locks.scene import build_scene
 from dbops.core.locks.trees import build_roots, count_freed
-from dbops.operations.locks import LocksOptions, LocksReport, build_report
+from dbops.operations.locks.locks import LocksOptions, LocksReport, build_report
 from dbops.postgres.locks import Viewer
 from dbops.render.json import render_report
 from dbops.render.locks import render_locks

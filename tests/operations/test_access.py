@@ -13,10 +13,10 @@ from psycopg import sql
 
 from dbops.core.access import Access
 from dbops.errors import Refused
-from dbops.operations.backup import take_backup
-from dbops.operations.choosing import choose_backup
-from dbops.operations.reading import Backup
-from dbops.operations.restore import restore_backup
+from dbops.operations.backup.backup import take_backup
+from dbops.operations.backup.choosing import choose_backup
+from dbops.operations.backup.reading import Backup
+from dbops.operations.restore.restore import restore_backup
 from tests.clusters import Cluster, find_programs, make_cluster
 from tests.databases import connect
 from tests.lab import Lab, open_lab

@@ -19,10 +19,10 @@ import pytest
 from dbops.core.manifest import Manifest
 from dbops.core.target import Target
 from dbops.errors import Busy, DbopsError, Refused, ToolFailed, UsageError
-from dbops.operations import writing
-from dbops.operations.backup import BackupReport, Verified, take_backup
-from dbops.operations.reading import Backup
-from dbops.operations.sealing import Seal
+from dbops.operations.backup import writing
+from dbops.operations.backup.backup import BackupReport, Verified, take_backup
+from dbops.operations.backup.reading import Backup
+from dbops.operations.backup.sealing import Seal
 from dbops.operations.storage import find_backup, open_vault, read_stored_manifest
 from dbops.operations.storage.directory import DirectoryVault
 from dbops.postgres import tools as tools_module

@@ -23,10 +23,10 @@ from dbops.core.manifest import Verification, read_manifest, write_manifest
 from dbops.core.progress import Progress, silent
 from dbops.core.target import Target
 from dbops.errors import DbopsError, ToolFailed
-from dbops.operations import verify_backup as verifying
-from dbops.operations.backup import Verified, take_backup
-from dbops.operations.replace import ReplaceOptions, replace_database
-from dbops.operations.restore import RestoreReport, restore_backup
+from dbops.operations.backup import verify as verifying
+from dbops.operations.backup.backup import Verified, take_backup
+from dbops.operations.restore.replace import ReplaceOptions, replace_database
+from dbops.operations.restore.restore import RestoreReport, restore_backup
 from dbops.operations.storage import (
     MANIFEST,
     build_backup_id,

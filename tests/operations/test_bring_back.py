@@ -13,12 +13,12 @@ import pytest
 from dbops.conf import Settings
 from dbops.core.target import Target
 from dbops.errors import DbopsError, Refused, Reverted, ServerFailed, UsageError
-from dbops.operations import bring_back as module
-from dbops.operations.backup import take_backup
-from dbops.operations.bring_back import BringBackOptions, bring_back
+from dbops.operations.backup.backup import take_backup
 from dbops.operations.context import Context
 from dbops.operations.replay import use_database
-from dbops.operations.restore import RestoreReport
+from dbops.operations.restore import bring_back as module
+from dbops.operations.restore.bring_back import BringBackOptions, bring_back
+from dbops.operations.restore.restore import RestoreReport
 from dbops.postgres import copying
 from dbops.render.restore import render_restore
 from dbops.render.text import render_text

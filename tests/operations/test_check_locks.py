@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dbops.errors import ToolFailed
-from dbops.operations.squawk import find_squawk
+from dbops.operations.check.squawk import find_squawk
 from tests.databases import temporary_database
 from tests.lab import Lab, Outcome, open_lab
 
@@ -313,7 +313,7 @@ def test_squawk_is_told_apart(lab: Lab) -> None:
 
 
 def test_squawk_that_is_not_there(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dbops.operations.squawk.PROGRAM", "no-such-squawk")
+    monkeypatch.setattr("dbops.operations.check.squawk.PROGRAM", "no-such-squawk")
 
     outcome = check(lab, "--squawk")
 

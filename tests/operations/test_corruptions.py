@@ -8,9 +8,13 @@ from pathlib import Path
 
 from dbops.core.manifest import Manifest
 from dbops.core.target import Target
-from dbops.operations.backup import take_backup
-from dbops.operations.reading import Backup, find_damaged_files, find_false_contents
-from dbops.operations.sealing import Seal
+from dbops.operations.backup.backup import take_backup
+from dbops.operations.backup.reading import (
+    Backup,
+    find_damaged_files,
+    find_false_contents,
+)
+from dbops.operations.backup.sealing import Seal
 from dbops.operations.storage import open_vault, read_stored_manifest
 from dbops.postgres.tools import ClientTools
 

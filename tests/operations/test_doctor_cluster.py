@@ -21,7 +21,7 @@ import pytest
 from dbops.core import doctor as judge
 from dbops.core import doctor_access as access
 from dbops.core.finding import Level
-from dbops.operations.doctor import NEED_SERVER, examine
+from dbops.operations.doctor.doctor import NEED_SERVER, examine
 from tests.checkups import find_all, find_one, look_at
 from tests.clusters import (
     PASSWORD,

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from psycopg import sql
 
-from dbops.operations import expected
-from dbops.operations.expected_cache import MOST_ENTRIES
+from dbops.operations.drift import expected
+from dbops.operations.drift.expected_cache import MOST_ENTRIES
 from dbops.postgres.ddl_journal import fetch_entries
 from dbops.postgres.wheel import find_wheel
 from tests.databases import (

@@ -12,8 +12,8 @@ import pytest
 from dbops.core.exclusions import Exclusions, Extent, LeftOut
 from dbops.core.target import Target
 from dbops.errors import Refused, UsageError
-from dbops.operations.backup import Verified, take_backup
-from dbops.operations.restore import restore_backup
+from dbops.operations.backup.backup import Verified, take_backup
+from dbops.operations.restore.restore import restore_backup
 from tests.databases import connect
 from tests.lab import THING, Lab, open_lab
 from tests.operations.conftest import execute, fetch_hashes, fetch_value

@@ -19,10 +19,10 @@ import pytest
 
 from dbops.core.locks.kinds import BlockerKind
 from dbops.core.target import Target
-from dbops.operations.lock_acting import carry_out
-from dbops.operations.lock_plan import Order, plan_acts
-from dbops.operations.lock_watch import watch
-from dbops.operations.locks import LocksOptions, LocksReport, look
+from dbops.operations.locks.acting import carry_out
+from dbops.operations.locks.locks import LocksOptions, LocksReport, look
+from dbops.operations.locks.plan import Order, plan_acts
+from dbops.operations.locks.watch import watch
 from dbops.postgres.session import open_session
 from tests.clusters import Cluster, find_programs, make_cluster, make_standby
 from tests.crowd import Crowd, open_crowd

@@ -21,7 +21,7 @@ from django.db.migrations import (
 from django.db.migrations.operations.base import Operation
 
 from dbops.core.names import EXAMPLE
-from dbops.operations.naming import find_name_fault
+from dbops.operations.check.naming import find_name_fault
 
 AFTER = ("shop", "0001_initial")
 

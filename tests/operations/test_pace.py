@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dbops.operations.pace import INTERVAL_S, Pace
+from dbops.operations.backup.pace import INTERVAL_S, Pace
 
 
 def test_tells_one_line_in_an_interval_and_counts_the_others() -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from dbops.core.target import Target
-from dbops.operations.backup import take_backup
-from dbops.operations.proving import fetch_contents
+from dbops.operations.backup.backup import take_backup
+from dbops.operations.backup.proving import fetch_contents
 from dbops.postgres.session import build_environment
 from dbops.postgres.tools import ClientTools
 from tests.operations.conftest import drop_database, fetch_value

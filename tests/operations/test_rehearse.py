@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from dbops.operations.check_digest import digest_migration
+from dbops.operations.check.digest import digest_migration
 from dbops.operations.history import get_id, read_history
 from dbops.postgres import copying, scratch
 from dbops.postgres.rehearsals import fetch_rehearsal

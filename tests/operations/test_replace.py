@@ -23,10 +23,10 @@ from dbops.core.migration import MigrationId
 from dbops.core.progress import silent
 from dbops.core.target import Target
 from dbops.errors import DbopsError, Refused, ServerFailed
-from dbops.operations.choosing import choose_backup, read_moment
+from dbops.operations.backup.choosing import choose_backup, read_moment
 from dbops.operations.project_migrations import Project
-from dbops.operations.replace import ReplaceOptions, replace_database
-from dbops.operations.restore import RestoreReport
+from dbops.operations.restore.replace import ReplaceOptions, replace_database
+from dbops.operations.restore.restore import RestoreReport
 from dbops.postgres import swap
 from dbops.postgres.scratch import drop_database
 from dbops.render.restore import render_restore

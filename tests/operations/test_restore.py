@@ -25,9 +25,9 @@ from dbops.errors import (
     ToolFailed,
     UsageError,
 )
-from dbops.operations import new_database as module
-from dbops.operations.backup import BackupReport, take_backup
-from dbops.operations.restore import restore_backup
+from dbops.operations.backup.backup import BackupReport, take_backup
+from dbops.operations.restore import new_database as module
+from dbops.operations.restore.restore import restore_backup
 from dbops.operations.storage import open_vault, read_stored_manifest
 from dbops.render.restore import render_restore
 from dbops.render.text import render_text

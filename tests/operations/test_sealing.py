@@ -13,9 +13,9 @@ import pytest
 
 from dbops.core.target import Target
 from dbops.errors import DbopsError, Refused, ToolFailed, UsageError
-from dbops.operations.backup import BackupReport, Verified, take_backup
-from dbops.operations.restore import RestoreReport, restore_backup
-from dbops.operations.sealing import SUFFIX, Seal
+from dbops.operations.backup.backup import BackupReport, Verified, take_backup
+from dbops.operations.backup.sealing import SUFFIX, Seal
+from dbops.operations.restore.restore import RestoreReport, restore_backup
 from tests.operations.conftest import execute, fetch_hashes
 
 NEEDLE = "a row that nobody else may read"

@@ -14,7 +14,7 @@ from dbops.conf import Settings
 from dbops.core.sql_script import Irreversible, Script, Unwritten
 from dbops.core.target import Target
 from dbops.errors import Refused
-from dbops.operations.sql_files import (
+from dbops.operations.sql_files.files import (
     get_sql_directory,
     is_project_migration,
     read_down,

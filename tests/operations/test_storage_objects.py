@@ -23,14 +23,18 @@ import pytest
 from dbops.core.manifest import DamagedManifest, Manifest, Verification, write_manifest
 from dbops.core.target import Target
 from dbops.errors import DbopsError, Refused, ToolFailed, UsageError
-from dbops.operations.backup import Verified, take_backup
-from dbops.operations.reading import Backup, find_damaged_files, find_false_contents
-from dbops.operations.restore import restore_backup
-from dbops.operations.sealing import Seal
+from dbops.operations.backup.backup import Verified, take_backup
+from dbops.operations.backup.reading import (
+    Backup,
+    find_damaged_files,
+    find_false_contents,
+)
+from dbops.operations.backup.sealing import Seal
+from dbops.operations.backup.verify import add_look
+from dbops.operations.restore.restore import restore_backup
 from dbops.operations.storage import find_backup, open_vault, read_stored_manifest
 from dbops.operations.storage import objects as objects_module
 from dbops.operations.storage.objects import ObjectVault
-from dbops.operations.verify_backup import add_look
 from dbops.postgres.tools import ClientTools
 from tests.core.test_manifest import MANIFEST
 from tests.operations.conftest import fetch_hashes, read_command_lines

@@ -11,8 +11,8 @@ import pytest
 
 from dbops.core.target import Target
 from dbops.operations.context import watch_locks
-from dbops.operations.deploy_report import DeployReport, DeployState, DeployStep
-from dbops.operations.waiting import Watcher, open_watcher
+from dbops.operations.deploy.report import DeployReport, DeployState, DeployStep
+from dbops.operations.deploy.waiting import Watcher, open_watcher
 from dbops.render.deploy import render_deploy
 from dbops.render.text import render_text
 from tests.crowd import Crowd, open_crowd

@@ -13,7 +13,7 @@ from dbops.core.lock_modes import LockMode
 from dbops.core.locks.rows import Key
 from dbops.core.locks.scene import Scene
 from dbops.core.target import Target
-from dbops.operations.locks import name_blockers
+from dbops.operations.locks.locks import name_blockers
 from dbops.postgres.locks import fetch_blockers
 from tests.crowd import Crowd, open_crowd
 from tests.databases import connect, require_superuser, temporary_database

@@ -18,11 +18,12 @@ import django
 from django.db import connection
 
 from dbops.core.rehearsal import RoundTrip
-from dbops.operations import rehearse_back, rehearse_one
 from dbops.operations.context import build_context
 from dbops.operations.history import read_history
-from dbops.operations.rehearsal_report import MigrationRehearsal
-from dbops.operations.rehearse_history import HistoryWalk
+from dbops.operations.rehearse import back as rehearse_back
+from dbops.operations.rehearse import one as rehearse_one
+from dbops.operations.rehearse.history import HistoryWalk
+from dbops.operations.rehearse.report import MigrationRehearsal
 from dbops.postgres.session import build_environment
 from dbops.postgres.tools import find_tools
 from tests.databases import connect, dump_schema, normalise_dump

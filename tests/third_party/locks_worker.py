@@ -13,8 +13,8 @@ import django
 from django.db.migrations.loader import MigrationLoader
 
 from dbops.core.hazards.sizes import Sizes
-from dbops.operations.check_graph import list_plan
-from dbops.operations.check_replay import play_plan
+from dbops.operations.check.graph import list_plan
+from dbops.operations.check.replay import play_plan
 from dbops.operations.context import build_context
 
 

@@ -23,9 +23,9 @@ from psycopg import sql
 
 from dbops.conf import Settings
 from dbops.core.target import Target
-from dbops.operations import expected
 from dbops.operations.context import Context
-from dbops.operations.expected_cache import Entry
+from dbops.operations.drift import expected
+from dbops.operations.drift.expected_cache import Entry
 from dbops.operations.replay import open_replay, use_database
 from dbops.postgres import scratch
 from tests.databases import connect, dump_schema, execute, find_server, normalise_dump

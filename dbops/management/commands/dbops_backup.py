@@ -1,4 +1,4 @@
-"""`manage.py dbops_backup`: see `dbops.operations.backup`."""
+"""`manage.py dbops_backup`: see `dbops.operations.backup.backup`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from dbops.core.manifest import LEVELS
 from dbops.core.single_tables import split_table_names
 from dbops.errors import UsageError
 from dbops.management.base import DbopsCommand, add_archive_options
-from dbops.operations.back_up import back_up
-from dbops.operations.backup import BackupReport, Verified
+from dbops.operations.backup.back_up import back_up
+from dbops.operations.backup.backup import BackupReport, Verified
+from dbops.operations.backup.notify import tell_failure, tell_outcome
 from dbops.operations.context import Context
-from dbops.operations.notify import tell_failure, tell_outcome
 from dbops.operations.pgbackrest.engine import uses_pgbackrest
 from dbops.operations.pgbackrest.take import Kind, back_up_physically
 from dbops.render.backup import render_backup

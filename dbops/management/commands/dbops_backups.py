@@ -1,4 +1,4 @@
-"""`manage.py dbops_backups`: see `dbops.operations.backups`."""
+"""`manage.py dbops_backups`: see `dbops.operations.backup.backups`."""
 
 from __future__ import annotations
 
@@ -15,22 +15,24 @@ from dbops.core.duration import parse_duration
 from dbops.core.retention import Rules
 from dbops.errors import UsageError
 from dbops.management.base import DbopsCommand, add_yes_option
-from dbops.operations.backup import Verified
-from dbops.operations.backups import (
+from dbops.operations.backup.backup import Verified
+from dbops.operations.backup.backups import (
     Action,
     TableOrder,
     list_backups,
     show_backup,
     show_roles,
 )
-from dbops.operations.check_backups import (
+from dbops.operations.backup.check import (
     BackupCheckReport,
     build_metrics,
     check_backups,
     write_metrics,
 )
+from dbops.operations.backup.notify import tell_failure, tell_outcome
+from dbops.operations.backup.prune import prune_backups, require_rules
+from dbops.operations.backup.verify import CHOICES, verify_backup
 from dbops.operations.context import Context
-from dbops.operations.notify import tell_failure, tell_outcome
 from dbops.operations.pgbackrest.backups import (
     check_physical_backups,
     list_physical_backups,
@@ -39,8 +41,6 @@ from dbops.operations.pgbackrest.backups import (
     verify_physical_backup,
 )
 from dbops.operations.pgbackrest.engine import uses_pgbackrest
-from dbops.operations.prune import prune_backups, require_rules
-from dbops.operations.verify_backup import CHOICES, verify_backup
 from dbops.render.backups import render_backups
 
 CHECK = "check of backups"

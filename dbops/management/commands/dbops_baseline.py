@@ -8,7 +8,7 @@ from django.core.management.base import CommandParser
 from rich.console import RenderableType
 
 from dbops.management.base import DbopsCommand, add_change_options
-from dbops.operations.baseline import BaselineReport, run_baseline
+from dbops.operations.adopt.baseline import BaselineReport, run_baseline
 from dbops.operations.context import Context
 from dbops.render.baseline import render_baseline
 

@@ -10,9 +10,9 @@ from rich.console import RenderableType
 
 from dbops.errors import UsageError
 from dbops.management.base import DbopsCommand, add_yes_option
-from dbops.operations.check import CheckReport, check_migrations
+from dbops.operations.check.check import CheckReport, check_migrations
+from dbops.operations.check.fix_locks import FixReport, fix_migrations
 from dbops.operations.context import Context
-from dbops.operations.fix_locks import FixReport, fix_migrations
 from dbops.render.check import render_check, render_github
 from dbops.render.fix import render_fix
 

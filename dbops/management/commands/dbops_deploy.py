@@ -13,8 +13,8 @@ from dbops.management.base import (
     add_yes_option,
 )
 from dbops.operations.context import Context
-from dbops.operations.deploy import deploy
-from dbops.operations.deploy_report import CutOff, DeployOptions, DeployReport
+from dbops.operations.deploy.deploy import deploy
+from dbops.operations.deploy.report import CutOff, DeployOptions, DeployReport
 from dbops.render.deploy import render_deploy
 
 

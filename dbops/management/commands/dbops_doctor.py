@@ -8,7 +8,7 @@ from rich.console import RenderableType
 
 from dbops.management.base import DbopsCommand
 from dbops.operations.context import Context
-from dbops.operations.doctor import DoctorReport, examine
+from dbops.operations.doctor.doctor import DoctorReport, examine
 from dbops.render.doctor import render_doctor
 
 

@@ -8,10 +8,10 @@ from django.core.management.base import CommandParser
 from rich.console import RenderableType
 
 from dbops.management.base import DbopsCommand
-from dbops.operations.adopt_drift import FollowReport, follow_drift
 from dbops.operations.context import Context
-from dbops.operations.drift import DriftOptions, DriftReport, find_drift
-from dbops.operations.journal import JournalAction, JournalReport, set_up_journal
+from dbops.operations.drift.adopt import FollowReport, follow_drift
+from dbops.operations.drift.drift import DriftOptions, DriftReport, find_drift
+from dbops.operations.drift.journal import JournalAction, JournalReport, set_up_journal
 from dbops.render.drift import render_drift, render_follow, render_journal
 
 

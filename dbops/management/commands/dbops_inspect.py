@@ -9,7 +9,7 @@ from rich.console import RenderableType
 
 from dbops.management.base import DbopsCommand
 from dbops.operations.context import Context
-from dbops.operations.inspect import InspectOptions, InspectReport, inspect
+from dbops.operations.develop.inspect import InspectOptions, InspectReport, inspect
 from dbops.render.inspect import render_inspect
 
 

@@ -14,10 +14,10 @@ from dbops.core.duration import parse_duration
 from dbops.errors import UsageError
 from dbops.management.base import DbopsCommand
 from dbops.operations.context import Context
-from dbops.operations.lock_acting import carry_out
-from dbops.operations.lock_plan import Order, Plan, plan_acts
-from dbops.operations.lock_watch import watch
-from dbops.operations.locks import MIN_WAIT_S, LocksOptions, LocksReport, look
+from dbops.operations.locks.acting import carry_out
+from dbops.operations.locks.locks import MIN_WAIT_S, LocksOptions, LocksReport, look
+from dbops.operations.locks.plan import Order, Plan, plan_acts
+from dbops.operations.locks.watch import watch
 from dbops.render.locks import render_acts, render_locks, render_watch
 
 WATCH_S = 2.0

@@ -10,8 +10,8 @@ from rich.console import RenderableType
 
 from dbops.management.base import DbopsCommand
 from dbops.operations.context import Context
-from dbops.operations.pull import PullReport, pull
-from dbops.operations.pull_source import PullOptions
+from dbops.operations.pull.pull import PullReport, pull
+from dbops.operations.pull.source import PullOptions
 from dbops.render.pull import render_pull
 
 

@@ -12,7 +12,7 @@ from rich.console import RenderableType
 from dbops.errors import UsageError
 from dbops.management.base import DbopsCommand, add_change_options
 from dbops.operations.context import Context
-from dbops.operations.push import PushPlan, PushReport, push
+from dbops.operations.develop.push import PushPlan, PushReport, push
 from dbops.render.development import render_push
 
 

@@ -10,8 +10,8 @@ from rich.text import Text
 
 from dbops.management.base import DbopsCommand, add_archive_options
 from dbops.operations.context import Context
-from dbops.operations.rehearsal_report import RehearseOptions, RehearseReport
-from dbops.operations.rehearse import rehearse
+from dbops.operations.rehearse.rehearse import rehearse
+from dbops.operations.rehearse.report import RehearseOptions, RehearseReport
 from dbops.render.rehearse import render_rehearsal
 from dbops.render.rehearse_markdown import render_markdown
 

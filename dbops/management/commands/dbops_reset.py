@@ -9,8 +9,8 @@ from rich.console import RenderableType
 
 from dbops.management.base import DbopsCommand
 from dbops.operations.context import Context
-from dbops.operations.development import require_development
-from dbops.operations.reset import ResetReport, mark, reset
+from dbops.operations.develop.development import require_development
+from dbops.operations.develop.reset import ResetReport, mark, reset
 from dbops.render.development import render_reset
 
 

@@ -14,10 +14,10 @@ from dbops.management.base import (
     add_migration_arguments,
 )
 from dbops.operations.context import Context
-from dbops.operations.deploy_report import CutOff
-from dbops.operations.resolve import resolve
-from dbops.operations.resolve_judge import ResolveOptions
-from dbops.operations.resolve_report import Action, ResolveReport
+from dbops.operations.deploy.report import CutOff
+from dbops.operations.resolve.judge import ResolveOptions
+from dbops.operations.resolve.report import Action, ResolveReport
+from dbops.operations.resolve.resolve import resolve
 from dbops.render.resolve import render_resolve
 
 FLAGS = {

@@ -1,4 +1,4 @@
-"""`manage.py dbops_restore`: `dbops.operations.restore`, `replace`, `bring_back`."""
+"""`manage.py dbops_restore`: `restore`, `replace` or `bring_back`."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from dbops.management.base import (
     add_archive_options,
     add_lock_wait_option,
 )
-from dbops.operations.bring_back import BringBackOptions, bring_back
-from dbops.operations.choosing import read_moment
+from dbops.operations.backup.choosing import read_moment
+from dbops.operations.backup.sealing import build_seal
 from dbops.operations.context import Context, build_context
 from dbops.operations.pgbackrest.engine import uses_pgbackrest
 from dbops.operations.pgbackrest.runbook import refuse_to_restore
-from dbops.operations.replace import ReplaceOptions, replace_database
-from dbops.operations.restore import RestoreReport, restore_backup
-from dbops.operations.sealing import build_seal
+from dbops.operations.restore.bring_back import BringBackOptions, bring_back
+from dbops.operations.restore.replace import ReplaceOptions, replace_database
+from dbops.operations.restore.restore import RestoreReport, restore_backup
 from dbops.render.restore import render_restore
 
 OPTIONS = {"with_access": "no-access"}

@@ -13,8 +13,8 @@ from dbops.management.base import (
     add_migration_arguments,
 )
 from dbops.operations.context import Context
-from dbops.operations.rollback import roll_back
-from dbops.operations.rollback_plan import RollbackReport
+from dbops.operations.deploy.rollback import roll_back
+from dbops.operations.deploy.rollback_plan import RollbackReport
 from dbops.render.rollback import render_rollback
 
 

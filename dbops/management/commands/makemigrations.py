@@ -17,10 +17,10 @@ from django.db.migrations.loader import MigrationLoader
 
 from dbops.conf import read_settings
 from dbops.errors import DbopsError
+from dbops.operations.check.naming import find_name_fault
 from dbops.operations.context import build_context
 from dbops.operations.history import read_history
-from dbops.operations.naming import find_name_fault
-from dbops.operations.sql_files import (
+from dbops.operations.sql_files.files import (
     FileState,
     MigrationSql,
     is_project_migration,

@@ -23,14 +23,15 @@ from dbops.core.pgbackrest.notes import (
     read_schema_note,
 )
 from dbops.errors import DbopsError, Refused
-from dbops.operations.backup import Engine, Verified
-from dbops.operations.backups import (
+from dbops.operations.backup.backup import Engine, Verified
+from dbops.operations.backup.backups import (
     BackupRow,
     ListReport,
     ShowReport,
     compute_age,
 )
-from dbops.operations.check_backups import BackupCheckReport, judge_backups
+from dbops.operations.backup.check import BackupCheckReport, judge_backups
+from dbops.operations.backup.verify import VerifyReport
 from dbops.operations.context import Context
 from dbops.operations.pgbackrest.engine import (
     fetch_stanza,
@@ -42,7 +43,6 @@ from dbops.operations.pgbackrest.engine import (
 from dbops.operations.pgbackrest.looking import find_problems
 from dbops.operations.pgbackrest.take import record_look
 from dbops.operations.project_migrations import Project
-from dbops.operations.verify_backup import VerifyReport
 from dbops.postgres.ledger import ledger_exists, record_verification
 from dbops.postgres.session import open_session
 

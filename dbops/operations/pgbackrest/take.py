@@ -22,8 +22,8 @@ from dbops.core.pgbackrest.notes import (
     write_schema_note,
 )
 from dbops.errors import DbopsError, ToolFailed
-from dbops.operations.back_up import record_taken
-from dbops.operations.backup import BackupReport, Engine, Verified, list_some
+from dbops.operations.backup.back_up import record_taken
+from dbops.operations.backup.backup import BackupReport, Engine, Verified, list_some
 from dbops.operations.context import Context
 from dbops.operations.pgbackrest.engine import (
     fetch_stanza,

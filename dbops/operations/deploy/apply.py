@@ -1,0 +1,341 @@
+"""Apply one migration, so that a kill at any moment leaves a state that can be told."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import psycopg
+from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations import Migration
+from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.operations import (
+    RunPython,
+    RunSQL,
+    SeparateDatabaseAndState,
+)
+from django.db.migrations.operations.base import Operation
+from django.db.migrations.state import ProjectState
+from django.db.utils import Error, OperationalError
+
+from dbops.core.statement import (
+    StatementClass,
+    classify_statement,
+    mask_secrets,
+)
+from dbops.core.words import shorten
+from dbops.errors import Busy
+from dbops.operations.context import Context
+from dbops.operations.deploy.added import AddedOperation, insert_added
+from dbops.operations.history import get_id
+from dbops.postgres.session import WHO_IS_AT_WORK, tell_error
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
+LONGEST_SQL = 70
+
+Observe = Callable[[int, Operation], AbstractContextManager[None]]
+"""Wraps the database's part of the operation with that number, from 1."""
+
+
+class ObservedOperation(Operation):
+    """An operation of a non-atomic migration, told before and after it runs.
+
+    Its deferred SQL runs with it: a non-atomic migration commits as it goes, and what
+    is left for the end would be lost when it is cut off.
+    """
+
+    def __init__(self, operation: Operation, number: int, observe: Observe) -> None:
+        self.operation = operation
+        self.number = number
+        self.observe = observe
+        self.atomic = operation.atomic  # type: ignore[misc]
+        self.reversible = operation.reversible  # type: ignore[misc]
+        self.reduces_to_sql = operation.reduces_to_sql  # type: ignore[misc]
+
+    def state_forwards(self, app_label: str, state: ProjectState) -> None:
+        """Change the state as the operation does."""
+        self.operation.state_forwards(app_label, state)
+
+    def database_forwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        """Change the database as the operation does, deferred SQL included."""
+        with self.observe(self.number, self.operation):
+            self.operation.database_forwards(
+                app_label, schema_editor, from_state, to_state
+            )
+            for statement in schema_editor.deferred_sql:
+                schema_editor.execute(statement, None)
+            schema_editor.deferred_sql.clear()
+
+    def describe(self) -> str:
+        """Return the operation's own words."""
+        return self.operation.describe()
+
+
+def observe_operations(
+    migration: Migration, observe: Observe, *, skip: Collection[int] = ()
+) -> Migration:
+    """Return a copy of the migration with its operations observed.
+
+    Those numbered in `skip`, from 1, only change the state: the database has them
+    already.
+    """
+    copied = leave_out_operations(migration, skip)
+    copied.operations = [  # type: ignore[misc]
+        each if number in skip else ObservedOperation(each, number, observe)
+        for number, each in enumerate(copied.operations, start=1)
+    ]
+    return copied
+
+
+def leave_out_operations(migration: Migration, skip: Collection[int]) -> Migration:
+    """Return a copy of which the operations in `skip` only change the state."""
+    copied = type(migration)(migration.name, migration.app_label)
+    copied.replaces = migration.replaces  # type: ignore[misc]
+    copied.operations = [  # type: ignore[misc]
+        SeparateDatabaseAndState(state_operations=[each]) if number in skip else each
+        for number, each in enumerate(migration.operations, start=1)
+    ]
+    return copied
+
+
+def describe_operation(operation: Operation) -> str:
+    """Return the operation's own words, or the beginning of its SQL.
+
+    Django's words for all RunSQL and RunPython are the same.
+    """
+    match operation:
+        case RunSQL(sql=str(text)):
+            return f"SQL {_shorten(text)}"
+        case RunSQL(sql=[*parts]):
+            first = parts[0] if parts else ""
+            return f"SQL {_shorten(first if isinstance(first, str) else first[0])}"
+        case RunPython():
+            return f"Python {getattr(operation.code, '__qualname__', operation.code)}"
+        case _:
+            return operation.describe()
+
+
+def _shorten(text: str) -> str:
+    return shorten(mask_secrets(" ".join(text.split())), LONGEST_SQL)
+
+
+class OneMigration(MigrationExecutor):
+    """Django's executor, around each migration something of ours.
+
+    `within` opens what surrounds the schema change and its history row; `prepare`
+    may put another migration in the place of the one on disk.
+    """
+
+    def __init__(
+        self,
+        connection: BaseDatabaseWrapper,
+        *,
+        within: Callable[[], AbstractContextManager[None]],
+        prepare: Callable[[Migration], Migration] = lambda migration: migration,
+    ) -> None:
+        super().__init__(connection)
+        self._within = within
+        self._prepare = prepare
+
+    def apply_migration(
+        self,
+        state: ProjectState,
+        migration: Migration,
+        fake: bool = False,  # noqa: FBT001, FBT002  Django's signature.
+        fake_initial: bool = False,  # noqa: FBT001, FBT002
+    ) -> ProjectState:
+        """Apply it, and record it within the same surroundings."""
+        with self._within():
+            return super().apply_migration(
+                state, self._prepare(migration), fake, fake_initial
+            )
+
+    def unapply_migration(
+        self,
+        state: ProjectState,
+        migration: Migration,
+        fake: bool = False,  # noqa: FBT001, FBT002
+    ) -> ProjectState:
+        """Unapply it, and remove its row within the same surroundings."""
+        with self._within():
+            return super().unapply_migration(state, self._prepare(migration), fake)
+
+
+class StatementLog:
+    """A Django execute wrapper that keeps the statements and bounds their waiting."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self.statements: list[str] = []
+
+    def __call__(
+        self,
+        execute: Any,
+        sql: Any,
+        params: Any,
+        many: bool,  # noqa: FBT001  Django's signature.
+        within: Any,
+    ) -> Any:
+        """Run one statement; alone in its transaction, again when it got no lock."""
+        text = sql if isinstance(sql, str) else str(sql)
+        self.statements.append(text)
+        if self._context.connection.in_atomic_block:
+            return execute(sql, params, many, within)
+        self._set_lock_timeout(text)
+        return retry_on_lock_timeout(
+            lambda: execute(sql, params, many, within), self._context
+        )
+
+    def _set_lock_timeout(self, text: str) -> None:
+        patient = classify_statement(text) is StatementClass.PATIENT
+        connection = self._context.connect()
+        set_lock_timeout(
+            connection, 0 if patient else self._context.settings.lock_timeout_s
+        )
+        if patient:
+            connection.execute("SET statement_timeout = 0")
+        else:
+            connection.execute("RESET statement_timeout")
+
+
+def set_lock_timeout(
+    connection: psycopg.Connection[Any], timeout_s: float, *, local: bool = False
+) -> None:
+    """Bound the wait for each single lock, in this transaction or this session."""
+    connection.execute(
+        "SELECT pg_catalog.set_config('lock_timeout', %s, %s)",
+        (f"{round(timeout_s * 1000)}ms", local),
+    )
+
+
+def is_lock_timeout(error: BaseException) -> bool:
+    """Say whether a lock was not had, or had led to a deadlock."""
+    return isinstance(
+        error.__cause__ if isinstance(error, Error) else error,
+        (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected),
+    )
+
+
+def retry_on_lock_timeout(
+    attempt: Callable[[], Any],
+    context: Context,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> Any:
+    """Call `attempt` until it gets its locks, with pauses in which others move on.
+
+    Raises:
+        Busy: it did not get them in `LOCK_BUDGET_S`; it says who was in the way.
+    """
+    budget_s = context.settings.lock_budget_s
+    deadline = clock() + budget_s
+    pause_s = FIRST_PAUSE_S
+    while True:
+        try:
+            return attempt()
+        except (OperationalError, psycopg.OperationalError) as error:
+            if not is_lock_timeout(error):
+                raise
+            if clock() + pause_s > deadline:
+                raise _build_busy(context, error) from error
+        context.progress("a lock was not had in time; letting the others go first")
+        sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311
+        pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+
+
+def _build_busy(context: Context, error: BaseException) -> Busy:
+    obstacle = context.watcher.obstacle if context.watcher else None
+    told = f"; in the way: {obstacle.who}" if obstacle and obstacle.who else ""
+    return Busy(
+        f"a lock could not be had in {context.settings.lock_budget_s:.0f} s: "
+        f"{tell_error(error)}{told}",
+        hint=f"{WHO_IS_AT_WORK}; then run the command again",
+    )
+
+
+def apply_migration(
+    context: Context,
+    migration: Migration,
+    *,
+    log: StatementLog,
+    observe: Observe,
+    done: int = 0,
+    added: Sequence[AddedOperation] = (),
+) -> None:
+    """Apply one pending migration to the database as `migrate` would.
+
+    An atomic one gets its locks or is rolled back and tried again as a whole; its
+    history row is written in the transaction of its DDL, which Django alone does only
+    where no SQL was deferred. A non-atomic one is observed operation by operation,
+    and its first `done` operations are not run again. What was `added` to it runs with
+    it.
+
+    Raises:
+        Busy: the locks were not had within the budget.
+        django.db.Error, or whatever the migration raises.
+    """
+
+    def attempt() -> None:
+        log.statements.clear()
+        executor = OneMigration(
+            context.connection,
+            within=lambda: _open_surroundings(context, migration, log),
+            prepare=lambda found: insert_added(
+                found
+                if migration.atomic
+                else observe_operations(found, observe, skip=range(1, done + 1)),
+                added,
+            ),
+        )
+        executor.migrate([get_id(migration)], plan=[(migration, False)])
+
+    if migration.atomic:
+        retry_on_lock_timeout(attempt, context)
+    else:
+        attempt()
+
+
+@contextmanager
+def _open_surroundings(
+    context: Context, migration: Migration, log: StatementLog
+) -> Iterator[None]:
+    connection = context.connection
+    if not migration.atomic:
+        with open_patient_session(context, log):
+            yield
+        return
+    with transaction.atomic(using=context.alias):
+        set_lock_timeout(context.connect(), context.settings.lock_timeout_s, local=True)
+        with connection.execute_wrapper(log):
+            yield
+
+
+@contextmanager
+def open_patient_session(context: Context, log: StatementLog) -> Iterator[None]:
+    """Let each statement outside a transaction wait for its locks by its class."""
+    connection = context.connection
+    with connection.execute_wrapper(log):
+        try:
+            yield
+        finally:
+            _reset_timeouts(connection)
+
+
+def _reset_timeouts(connection: BaseDatabaseWrapper) -> None:
+    raw = connection.connection
+    if raw is None or raw.closed:
+        return
+    raw.execute("RESET lock_timeout")
+    raw.execute("RESET statement_timeout")

@@ -1,0 +1,124 @@
+"""What may be chosen for a deployment, and what it returns."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from uuid import UUID
+
+from django.db.migrations import Migration
+
+from dbops.core.catalog import Catalog
+from dbops.core.compare import Difference
+from dbops.core.locks.standing import Blocked
+from dbops.core.migration import MigrationId
+from dbops.operations.deploy.added import Added
+from dbops.operations.deploy.waiting import Watcher
+from dbops.operations.pgbackrest.way_back import WayBack
+
+
+class DeployState(StrEnum):
+    """How a deployment ended."""
+
+    DEPLOYED = "deployed"
+    UP_TO_DATE = "up_to_date"
+    REVERTED = "reverted"
+    FAILED = "failed"
+    DRY_RUN = "dry_run"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployStep:
+    """One thing that a deployment did."""
+
+    name: str
+    ok: bool
+    duration_s: float
+    detail: str = ""
+    blocked_sessions: int = 0
+    """The most that this step was seen to keep waiting at one moment."""
+    blocked_s: float = 0.0
+    """The longest that one of them was seen to wait for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployReport:
+    """What was done, in order."""
+
+    state: DeployState
+    applied: tuple[MigrationId, ...] = ()
+    reverted: tuple[MigrationId, ...] = ()
+    pending: tuple[MigrationId, ...] = ()
+    """What is left to do: all of it in a dry run."""
+    backup_id: str | None = None
+    deployment_id: UUID | None = None
+    steps: tuple[DeployStep, ...] = ()
+    differences: tuple[Difference, ...] = ()
+    notes: tuple[str, ...] = ()
+    restore_point: WayBack | None = None
+    """With pgBackRest: the moment before the first change, and how to go back to it."""
+
+
+class CutOff(StrEnum):
+    """What to do about an operation on data that was cut off."""
+
+    ASK = "ask"
+    REDO = "redo"
+    SKIP = "skip"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployOptions:
+    """What a person may choose for one deployment."""
+
+    dry_run: bool = False
+    backup: bool = True
+    allow_drift: bool = False
+    cut_off: CutOff = CutOff.ASK
+    lock_wait_s: float = 30.0
+
+
+@dataclass(slots=True)
+class SoFar:
+    """What has happened so far; becomes the report."""
+
+    report: DeployReport = field(
+        default_factory=lambda: DeployReport(state=DeployState.FAILED)
+    )
+    current: Migration | None = None
+    """The migration that is being applied."""
+    done: int = 0
+    """Operations of it that have been done."""
+    before: dict[MigrationId, Catalog] = field(default_factory=dict)
+    """The schema before each migration of this run."""
+    added: Added = field(default_factory=dict)
+    """What receivers of pre_migrate want to run with each of them."""
+
+    def update(self, **fields: object) -> None:
+        """Put these into the report."""
+        self.report = replace(self.report, **fields)  # type: ignore[arg-type]
+
+    @contextmanager
+    def step(
+        self, name: str, detail: str = "", *, watcher: Watcher | None = None
+    ) -> Iterator[None]:
+        """Time the block, and tell whether it came to its end, and whom it blocked."""
+        started = time.monotonic()
+        ok = False
+        try:
+            yield
+            ok = True
+        finally:
+            blocked = watcher.blocked if watcher is not None else Blocked()
+            done = DeployStep(
+                name=name,
+                ok=ok,
+                duration_s=time.monotonic() - started,
+                detail=detail,
+                blocked_sessions=blocked.sessions,
+                blocked_s=blocked.longest_s,
+            )
+            self.update(steps=(*self.report.steps, done))

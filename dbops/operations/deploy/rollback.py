@@ -1,0 +1,342 @@
+"""Go back by SQL to an earlier migration, and prove each step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+import psycopg
+from django.db.migrations import Migration
+from django.db.utils import Error
+
+from dbops.core.catalog import Catalog
+from dbops.core.compare import Comparison, Difference
+from dbops.core.locks.standing import describe_blocked
+from dbops.core.migration import MigrationId
+from dbops.core.rules import Rules
+from dbops.core.words import count_of
+from dbops.errors import (
+    DbopsError,
+    Interrupted,
+    NeedsRepair,
+    Reverted,
+    ServerFailed,
+)
+from dbops.operations.context import Context, watch_locks
+from dbops.operations.deploy.added import AddedOperation
+from dbops.operations.deploy.apply import StatementLog
+from dbops.operations.deploy.half_applied import (
+    HalfApplied,
+    find_half_applied,
+    take_back_half,
+)
+from dbops.operations.deploy.rollback_plan import (
+    Plan,
+    RollbackReport,
+    build_plan,
+    build_report,
+)
+from dbops.operations.deploy.run import (
+    claim_session,
+    close_cut_off_run,
+    emit_signals,
+    install_ledger,
+    open_run,
+    record_step,
+    release_session,
+)
+from dbops.operations.deploy.settle import Mismatch, say_unchanged
+from dbops.operations.deploy.unapply import Way, unapply_migration
+from dbops.operations.deploy.waiting import describe_stuck_run
+from dbops.operations.history import (
+    History,
+    get_id,
+    read_history,
+)
+from dbops.operations.pgbackrest.engine import uses_pgbackrest
+from dbops.operations.pgbackrest.way_back import ensure_backup, make_way_back
+from dbops.operations.replay import open_replay
+from dbops.operations.schema import fetch_live_catalog, learn_rules
+from dbops.postgres.deploy_lock import DeployLock, open_deploy_lock
+from dbops.postgres.ledger import (
+    Ledger,
+    fetch_known_catalog,
+    fetch_last_application,
+)
+from dbops.postgres.session import tell_error
+
+
+def roll_back(
+    context: Context,
+    app: str,
+    name: str,
+    *,
+    dry_run: bool = False,
+    lock_wait_s: float = 30.0,
+) -> RollbackReport:
+    """Take back each applied migration after `name` (or all, for `zero`).
+
+    Newest first, across apps; each in one transaction with its history row, committed
+    only when the schema is the one that was there before it was applied.
+
+    Raises:
+        UsageError: no such app or migration, or it is not applied.
+        Refused: one of them has no way back; nothing was changed.
+        Reverted: the schema did not come out right, and was left as it was.
+        NeedsRepair: some were taken back, and the next could not be.
+    """
+    if dry_run:
+        history = read_history(context)
+        plan = build_plan(context, history, app, name)
+        half = find_half_applied(context, history, app)
+        return build_report(app, name, plan, half)
+    with open_deploy_lock(
+        context.target,
+        command="rollback",
+        wait_s=lock_wait_s,
+        progress=context.progress,
+        explain=lambda: describe_stuck_run(context.target),
+    ) as lock:
+        try:
+            with watch_locks(context) as watched:
+                return _roll_back(watched, lock, app, name)
+        finally:
+            release_session(context)
+
+
+def _roll_back(
+    context: Context, lock: DeployLock, app: str, name: str
+) -> RollbackReport:
+    claim_session(context, "rollback")
+    history = read_history(context)
+    notes = close_cut_off_run(context, history)
+    plan = build_plan(context, history, app, name)
+    half = find_half_applied(context, history, app)
+    report = replace(build_report(app, name, plan, half), dry_run=False, notes=notes)
+    if not report.steps:
+        return report
+    install_ledger(context, history)
+    return _Rollback(
+        context=context, lock=lock, history=history, plan=plan, half=half, report=report
+    ).run()
+
+
+class _Rollback:
+    """One run under the deploy lock."""
+
+    def __init__(
+        self,
+        *,
+        context: Context,
+        lock: DeployLock,
+        history: History,
+        plan: Plan,
+        half: HalfApplied | None,
+        report: RollbackReport,
+    ) -> None:
+        self.context = context
+        self.lock = lock
+        self.history = history
+        self.plan = plan
+        self.half = half
+        self.report = report
+        self.replayed: dict[MigrationId, Catalog] | None = None
+        self.rules = Rules(ignore=context.settings.ignore)
+        self.drift: frozenset[Difference] = frozenset()
+
+    def run(self) -> RollbackReport:
+        """Take back all of the plan, and return or raise with the report."""
+        before = fetch_live_catalog(self.context)
+        migrations = [migration for migration, _ in self.plan]
+        with open_run(self.context, "rollback", before) as ledger:
+            self._make_way_back(ledger)
+            if self.half is not None:
+                self._take_back_half(self.half, ledger, before)
+            with emit_signals(self.context, migrations, backwards=True) as added:
+                for migration, way in self.plan:
+                    self._take_back(migration, way, ledger, added[get_id(migration)])
+            ledger.finish("done", after=fetch_live_catalog(self.context))
+        return self.report
+
+    def _make_way_back(self, ledger: Ledger) -> None:
+        """Make a restore point where it can be had: a rollback does not wait for it."""
+        if not uses_pgbackrest(self.context.settings):
+            return
+        try:
+            label, _ = ensure_backup(self.context)
+            ledger.name_backup(label)
+            way_back = make_way_back(self.context, ledger, label)
+        except DbopsError as error:
+            note = f"no restore point was made: {error.message}"
+            self.report = replace(self.report, notes=(*self.report.notes, note))
+        else:
+            self.report = replace(self.report, restore_point=way_back)
+
+    def _take_back_half(
+        self, half: HalfApplied, ledger: Ledger, before: Catalog
+    ) -> None:
+        name = get_id(half.migration)
+        self.context.progress(f"taking back what is done of {name}")
+        log = StatementLog(self.context)
+        with record_step(
+            self.context,
+            ledger,
+            half.migration,
+            direction="backward",
+            log=log,
+            before=before,
+        ):
+            take_back_half(self.context, self.history, half, log)
+        self.report = replace(
+            self.report, unapplied=(*self.report.unapplied, name), schema_matches=True
+        )
+
+    def _take_back(
+        self,
+        migration: Migration,
+        way: Way,
+        ledger: Ledger,
+        added: Sequence[AddedOperation],
+    ) -> None:
+        name = get_id(migration)
+        self.lock.check()
+        live = fetch_live_catalog(self.context)
+        expected = self._find_expected(migration, live)
+        self.context.progress(f"taking back {name}")
+        log = StatementLog(self.context)
+
+        def check() -> None:
+            found = self.rules.compare(expected, fetch_live_catalog(self.context))
+            self._judge(name, found)
+
+        try:
+            with record_step(
+                self.context,
+                ledger,
+                migration,
+                direction="backward",
+                log=log,
+                before=live,
+            ):
+                unapply_migration(
+                    self.context, migration, way, log=log, check=check, added=added
+                )
+            self._note_blocked(name)
+        except (DbopsError, Error, psycopg.Error, KeyboardInterrupt) as error:
+            raise self._explain(name, live, error) from error
+        self.report = replace(self.report, unapplied=(*self.report.unapplied, name))
+
+    def _note_blocked(self, name: MigrationId) -> None:
+        watcher = self.context.watcher
+        if watcher is not None and (blocked := watcher.blocked).sessions:
+            note = f'"{name}" kept {describe_blocked(blocked)}'
+            self.report = replace(self.report, notes=(*self.report.notes, note))
+
+    def _judge(self, name: MigrationId, found: Comparison) -> None:
+        differences = tuple(
+            each for each in found.differences if each not in self.drift
+        )
+        matches = not differences
+        self.report = replace(
+            self.report,
+            schema_matches=matches,
+            differences=differences,
+            notes=(*self.report.notes, *map(str, found.notes)),
+        )
+        if not matches:
+            raise Mismatch(
+                f'the way back of "{name}" does not give back the schema that was '
+                f"there before it: {count_of(len(differences), 'difference')}",
+                hint="correct its down.sql, then run the command again",
+            )
+
+    def _find_expected(self, migration: Migration, live: Catalog) -> Catalog:
+        """Return the schema before the migration: as recorded, or else as built.
+
+        What was recorded counts as long as nothing else was applied since.
+        """
+        connection = self.context.connect()
+        step = fetch_last_application(connection, get_id(migration))
+        if step is not None and step.fingerprint_after == live.fingerprint:
+            known = fetch_known_catalog(connection, step.fingerprint_before)
+            if known is not None:
+                return known
+        if self.replayed is None:
+            self._replay(live)
+        assert self.replayed is not None  # noqa: S101  Just built.
+        return self.replayed[get_id(migration)]
+
+    def _replay(self, live: Catalog) -> None:
+        """Build the schema before each migration that is left; learn the rules."""
+        left = [migration for migration, _ in self.plan]
+        done = set(self.report.unapplied)
+        remaining = [
+            each
+            for each in self.history.applied_plan
+            if each not in left and get_id(each) not in done
+        ]
+        self.context.progress(
+            f"building the schema of {len(remaining)} migrations in a scratch database"
+        )
+        self.replayed = {}
+        with open_replay(self.context) as replay:
+            replay.apply(remaining)
+            for migration in reversed(left):
+                if get_id(migration) not in done:
+                    self.replayed[get_id(migration)] = replay.fetch_catalog()
+                    replay.apply([migration])
+            head = replay.fetch_catalog()
+            self.rules = learn_rules(self.context, self.history, replay, head, live)
+        self.drift = frozenset(self.rules.compare(head, live).differences)
+
+    def _explain(
+        self, name: MigrationId, live: Catalog, error: BaseException
+    ) -> DbopsError:
+        """Say what was taken back, after a look at the database."""
+        cause = _translate(name, error)
+        changed = True
+        with suppress(DbopsError, Error, psycopg.Error):
+            if name not in read_history(self.context).applied:
+                # It was committed, and what came after that failed.
+                taken = (*self.report.unapplied, name)
+                self.report = replace(self.report, unapplied=taken)
+            else:
+                changed = fetch_live_catalog(self.context) != live
+        if not self.report.unapplied and not changed:
+            return self._build_unchanged(cause)
+        done = ", ".join(map(str, self.report.unapplied)) or "none"
+        half = f'; "{name}" may be half taken back' if changed else ""
+        return NeedsRepair(
+            f"{cause.message}. Taken back: {done}{half}",
+            hint="remove the cause, then run the command again; or go forward: "
+            "manage.py dbops_deploy",
+            report=self.report,
+        )
+
+    def _build_unchanged(self, cause: DbopsError) -> DbopsError:
+        cause = say_unchanged(cause)
+        cause.report = self.report
+        if not isinstance(cause, Mismatch):
+            return cause
+        return Reverted(
+            f"{cause.message}; everything was put back",
+            hint=cause.hint,
+            report=self.report,
+        )
+
+
+def _translate(name: MigrationId, error: BaseException) -> DbopsError:
+    match error:
+        case DbopsError():
+            return error
+        case KeyboardInterrupt():
+            return Interrupted(
+                f'interrupted in the way back of "{name}"',
+                hint="run the command again",
+            )
+        case _:
+            return ServerFailed(
+                f'the way back of "{name}" failed: {tell_error(error)}',
+                hint="correct its down.sql, then run the command again",
+            )

@@ -1,0 +1,293 @@
+"""After a failure: look at what is there, and put back what can be put back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+import psycopg
+from django.db.migrations import Migration
+from django.db.migrations.operations.base import Operation
+from django.db.utils import Error
+
+from dbops.core.catalog import Catalog
+from dbops.core.journal import Journal
+from dbops.core.migration import MigrationId
+from dbops.errors import (
+    DbopsError,
+    Interrupted,
+    NeedsRepair,
+    Reverted,
+    ServerFailed,
+)
+from dbops.operations.context import Context
+from dbops.operations.deploy.apply import (
+    StatementLog,
+    describe_operation,
+    set_lock_timeout,
+)
+from dbops.operations.deploy.report import DeployState, SoFar
+from dbops.operations.deploy.run import claim_session, record_step
+from dbops.operations.deploy.unapply import find_way_back, unapply_migration
+from dbops.operations.history import get_id, read_history
+from dbops.operations.schema import (
+    Expectation,
+    Position,
+    fetch_live_catalog,
+    find_position,
+)
+from dbops.postgres.indexes import drop_invalid_indexes
+from dbops.postgres.ledger import Ledger
+from dbops.postgres.session import tell_error
+
+OTHER_SCHEMA = (
+    psycopg.errors.DuplicateTable,
+    psycopg.errors.DuplicateObject,
+    psycopg.errors.DuplicateColumn,
+    psycopg.errors.DuplicateSchema,
+    psycopg.errors.DuplicateFunction,
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.UndefinedColumn,
+    psycopg.errors.UndefinedObject,
+)
+"""What the server says when a migration, or a part of it, was applied already, or was
+recorded and is not there."""
+
+
+def clean_up(context: Context, position: Position) -> None:
+    """Drop the INVALID indexes that a cut-off build of ours has left."""
+    if not position.invalid_indexes:
+        return
+    context.progress(
+        f"dropping {', '.join(position.invalid_indexes)}, left INVALID by a build "
+        "that was cut off"
+    )
+    drop_invalid_indexes(context.connect(), position.invalid_indexes)
+
+
+class Settlement:
+    """What becomes of a deployment that failed."""
+
+    def __init__(
+        self, context: Context, so_far: SoFar, expectation: Expectation, ledger: Ledger
+    ) -> None:
+        self.context = context
+        self.so_far = so_far
+        self.expectation = expectation
+        self.ledger = ledger
+        self.left_invalid: tuple[str, ...] = ()
+
+    def settle(self, error: BaseException) -> DbopsError:
+        """Put back what was applied, and return what the caller shall be told."""
+        cause = translate(error, self.so_far.current)
+        try:
+            return self._put_back(cause)
+        except (Exception, KeyboardInterrupt) as second:  # noqa: BLE001
+            return NeedsRepair(
+                f"{cause.message}; and what was done could not be looked at or taken "
+                f"back: {' '.join(str(second).split()) or type(second).__name__}",
+                hint="manage.py dbops_status; then manage.py dbops_deploy, which "
+                "looks at what is done before it goes on",
+                report=self.so_far.report,
+            )
+
+    def _put_back(self, cause: DbopsError) -> DbopsError:
+        current = self.so_far.current
+        self._reconnect()
+        if (
+            current is not None
+            and get_id(current) in read_history(self.context).applied
+        ):
+            # It was committed, and what came after that failed.
+            applied = self.so_far.report.applied
+            self.so_far.update(applied=(*applied, get_id(current)))
+        elif current is not None and not current.atomic:
+            half = self._look_at_half(current)
+            if half is not None:
+                return self._build_half_done(cause, current, half)
+        mine = [
+            each for each in self.so_far.report.applied if each in self.so_far.before
+        ]
+        if not mine:
+            cause = say_unchanged(cause)
+            cause.report = self.so_far.report
+            return cause
+        return self._revert(cause, mine)
+
+    def _reconnect(self) -> None:
+        connection = self.context.connection
+        if not connection.is_usable():
+            connection.close()
+        claim_session(self.context, "deploy")
+
+    def _look_at_half(self, migration: Migration) -> Position | None:
+        """Return how much of a failed non-atomic migration is there, if any is."""
+        name = get_id(migration)
+        before, stages = self.so_far.before[name], self.expectation.stages[name]
+        live = fetch_live_catalog(self.context)
+        position = find_position(
+            self.expectation.rules,
+            before,
+            stages,
+            live,
+            Journal(done=self.so_far.done),
+        )
+        if position.is_known:
+            self._clean_up(position)
+        untouched = position.is_known and not position.done and not self.left_invalid
+        if untouched and not _may_leave_data(migration.operations[0], before, stages):
+            return None
+        return position
+
+    def _clean_up(self, position: Position) -> None:
+        """Clean up, but do not wait long for what the migration has waited for."""
+        connection = self.context.connect()
+        set_lock_timeout(connection, self.context.settings.lock_timeout_s)
+        try:
+            clean_up(self.context, position)
+        except psycopg.errors.LockNotAvailable:
+            self.left_invalid = position.invalid_indexes
+        finally:
+            with suppress(psycopg.Error):
+                connection.execute("RESET lock_timeout")
+
+    def _build_half_done(
+        self, cause: DbopsError, migration: Migration, position: Position
+    ) -> NeedsRepair:
+        name = get_id(migration)
+        done, left = _split(migration, position.done)
+        rest = (
+            ""
+            if position.is_known
+            else "; the schema is at neither of its stages: "
+            + "; ".join(map(str, position.comparison.differences[:5]))
+        )
+        if self.left_invalid:
+            rest += (
+                f"; index {', '.join(self.left_invalid)} is left INVALID, for other "
+                "transactions keep it from being dropped"
+            )
+        self.so_far.update(
+            pending=(name,),
+            differences=() if position.is_known else position.comparison.differences,
+        )
+        return NeedsRepair(
+            f'migration "{name}" is half applied. Done: {done}. Not done: {left}'
+            f"{rest}. Cause: {cause.message}",
+            hint="remove the cause, then manage.py dbops_deploy goes on with "
+            f"operation {position.done + 1}",
+            report=self.so_far.report,
+        )
+
+    def _revert(self, cause: DbopsError, mine: Sequence[MigrationId]) -> DbopsError:
+        history = read_history(self.context)
+        for name in reversed(mine):
+            self.context.progress(f"taking back {name}")
+            try:
+                self._take_back(history.find(name))
+            except (DbopsError, Error, psycopg.Error) as second:
+                return NeedsRepair(
+                    f"{cause.message}; these stay applied: "
+                    f"{', '.join(map(str, self.so_far.report.applied))}, since "
+                    f'"{name}" could not be taken back: {tell_error(second)}',
+                    hint="remove the cause, then manage.py dbops_deploy; or go back: "
+                    f"manage.py dbops_rollback {name.app} PREVIOUS",
+                    report=self.so_far.report,
+                )
+            self.so_far.update(
+                applied=tuple(
+                    each for each in self.so_far.report.applied if each != name
+                ),
+                reverted=(*self.so_far.report.reverted, name),
+            )
+        self.so_far.update(state=DeployState.REVERTED)
+        return Reverted(
+            f"{cause.message}; what had been applied was taken back: "
+            f"{', '.join(map(str, mine))}",
+            hint=cause.hint or "correct the migration, then manage.py dbops_deploy",
+            report=self.so_far.report,
+        )
+
+    def _take_back(self, migration: Migration) -> None:
+        log = StatementLog(self.context)
+        before = self.so_far.before[get_id(migration)]
+
+        def check() -> None:
+            live = fetch_live_catalog(self.context)
+            if not self.expectation.rules.is_same(before, live):
+                raise Mismatch("its down.sql does not give back the schema before it")
+
+        way = find_way_back(self.context, migration)
+        with (
+            self.so_far.step(
+                f"take back {get_id(migration)}", watcher=self.context.watcher
+            ),
+            record_step(
+                self.context,
+                self.ledger,
+                migration,
+                direction="backward",
+                log=log,
+                before=fetch_live_catalog(self.context),
+            ),
+        ):
+            unapply_migration(
+                self.context,
+                migration,
+                way,
+                log=log,
+                check=check,
+                added=self.so_far.added.get(get_id(migration), ()),
+            )
+
+
+def _may_leave_data(
+    operation: Operation, before: Catalog, stages: Sequence[Catalog]
+) -> bool:
+    """Say whether it changes data alone, and commits as it goes."""
+    return bool(stages) and stages[0] == before and not operation.atomic
+
+
+class Mismatch(DbopsError):
+    """The schema after a change is not the one that the migrations build."""
+
+    exit_code = 8
+
+
+def say_unchanged(cause: DbopsError) -> DbopsError:
+    """Let an interruption say so, once that is known; other errors promise it."""
+    if not isinstance(cause, Interrupted):
+        return cause
+    return Interrupted(f"{cause.message}; nothing was changed", hint=cause.hint)
+
+
+def _split(migration: Migration, done: int) -> tuple[str, str]:
+    words = [
+        f"{number}. {describe_operation(each)}"
+        for number, each in enumerate(migration.operations, start=1)
+    ]
+    return ", ".join(words[:done]) or "nothing", ", ".join(words[done:]) or "nothing"
+
+
+def translate(error: BaseException, current: Migration | None) -> DbopsError:
+    """Return our error for whatever a migration has raised."""
+    where = f' in migration "{get_id(current)}"' if current else ""
+    match error:
+        case DbopsError():
+            return error
+        case KeyboardInterrupt():
+            return Interrupted(
+                f"interrupted{where}",
+                hint="manage.py dbops_deploy",
+            )
+        case _:
+            hint = "correct the migration or the data, then manage.py dbops_deploy"
+            if current is not None and _shows_other_schema(error):
+                hint = f"manage.py dbops_resolve {current.app_label} {current.name}"
+            return ServerFailed(f"failed{where}: {tell_error(error)}", hint=hint)
+
+
+def _shows_other_schema(error: BaseException) -> bool:
+    """Say whether something is there already, or something is not there."""
+    cause = error if isinstance(error, psycopg.Error) else error.__cause__
+    return isinstance(cause, OTHER_SCHEMA)

@@ -1,0 +1,73 @@
+"""Keep what a rehearsal showed in the ledger, for deploy and rollback to quote."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from typing import Any
+
+import psycopg
+
+from dbops.core.migration import MigrationId
+from dbops.operations.check.digest import digest_migration
+from dbops.operations.context import Context
+from dbops.operations.history import History
+from dbops.operations.rehearse.report import MigrationRehearsal, RehearseReport
+from dbops.postgres.rehearsals import (
+    RehearsalEntry,
+    record_rehearsals,
+    rehearsals_exist,
+)
+from dbops.postgres.session import open_session
+
+
+def record_report(context: Context, history: History, report: RehearseReport) -> bool:
+    """Write the report into the ledger, where there is one; return whether it is there.
+
+    A role that may only read goes without.
+    """
+    with open_session(context.target, purpose="rehearse:ledger") as session:
+        if not rehearsals_exist(session):
+            return False
+        try:
+            record_rehearsals(
+                session,
+                [_build_entry(history, each) for each in report.migrations],
+                server_version=report.server_version,
+                backup_id=report.backup_id or "",
+            )
+        except (
+            psycopg.errors.InsufficientPrivilege,
+            psycopg.errors.ReadOnlySqlTransaction,
+        ):
+            context.progress("not written into the ledger: this role may not write")
+            return False
+    return True
+
+
+def _build_entry(history: History, each: MigrationRehearsal) -> RehearsalEntry:
+    return RehearsalEntry(
+        migration=each.id,
+        digest=digest_migration(history.find(each.id)),
+        round_trip=each.round_trip.value,
+        duration_s=each.duration_s,
+        report=json.dumps(_build_plain(each), ensure_ascii=False),
+    )
+
+
+def _build_plain(value: Any) -> Any:
+    match value:
+        case MigrationId():
+            return str(value)
+        case Enum():
+            return value.value
+        case tuple() | list():
+            return [_build_plain(each) for each in value]
+        case _ if is_dataclass(value):
+            return {
+                each.name: _build_plain(getattr(value, each.name))
+                for each in fields(value)
+            }
+        case _:
+            return value
