@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from xxhash import xxh3_128_intdigest
@@ -39,8 +38,7 @@ class Contents:
         self.rows += len(rows)
         self.total += sum(map(xxh3_128_intdigest, rows))
 
-    def merge(self, others: Iterable[Contents]) -> None:
-        """Take the rows of others."""
-        for each in others:
-            self.rows += each.rows
-            self.total += each.total
+    def merge(self, other: Contents) -> None:
+        """Take the rows of another one."""
+        self.rows += other.rows
+        self.total += other.total

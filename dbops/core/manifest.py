@@ -107,11 +107,6 @@ class Manifest:
         return judge_looks(self.verifications)
 
     @property
-    def is_partial(self) -> bool:
-        """Tell whether something was left out."""
-        return bool(self.left_out)
-
-    @property
     def server_major(self) -> int:
         """The server's major version."""
         return self.server_version_num // 10000

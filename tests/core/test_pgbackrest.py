@@ -236,9 +236,9 @@ def test_a_command_through_ssh_is_quoted_for_the_shell_there() -> None:
     assert replace(there, command=("my-wrapper",)).prefix is None
 
 
-def test_the_way_back_names_backup_point_and_timeline(stanza: Stanza) -> None:
+def test_the_way_back_names_backup_point_and_timeline() -> None:
     moment = Moment(point="dbops-1", timeline=3)
-    assert build_restore(HERE, get(stanza, FULL), moment) == (
+    assert build_restore(HERE, FULL, moment) == (
         f"pgbackrest --stanza=main --delta --set={FULL} --type=name --target=dbops-1 "
         "--target-timeline=3 --target-action=promote restore"
     )

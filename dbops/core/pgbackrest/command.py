@@ -96,9 +96,7 @@ class Moment:
         return ("--type=immediate",)
 
 
-def build_restore(
-    repository: Repository, backup: PhysicalBackup | str, moment: Moment
-) -> str:
+def build_restore(repository: Repository, label: str, moment: Moment) -> str:
     """Return the command that takes a stopped server back to a moment.
 
     `--set` names the backup, since for a named point pgBackRest would take the newest,
@@ -111,7 +109,6 @@ def build_restore(
     'pgbackrest --stanza=main --delta --set=20261123-063000F --type=name
     --target=before --target-action=promote restore'
     """
-    label = backup if isinstance(backup, str) else backup.label
     return repository.write(
         "restore",
         "--delta",

@@ -123,10 +123,6 @@ def _build_stanza(given: dict[str, Any]) -> Stanza:
     )
 
 
-def _get_age(backup: PhysicalBackup) -> tuple[datetime, str]:
-    return backup.stopped_at, backup.label
-
-
 def _build_backup(
     given: dict[str, Any], databases: dict[tuple[int, int], dict[str, Any]]
 ) -> PhysicalBackup:

@@ -109,7 +109,7 @@ def fetch_contents(target: Target, jobs: int) -> Mapping[str, Contents]:
         for rows in read_rows(connection, portion):
             contents.add(rows)
         with lock:
-            found.setdefault(portion.relation.name, Contents()).merge([contents])
+            found.setdefault(portion.relation.name, Contents()).merge(contents)
 
     with explain_server_failures():
         with open_session(target, purpose="verify") as connection:

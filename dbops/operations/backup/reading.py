@@ -140,7 +140,7 @@ def find_false_contents(backup: Backup, tools: ClientTools, jobs: int) -> list[s
         except DamagedFile as error:
             return f'"{file.path}": {error}'
         with lock:
-            sums.setdefault(file.table, Contents()).merge([found])
+            sums.setdefault(file.table, Contents()).merge(found)
         return None
 
     with ThreadPoolExecutor(max_workers=jobs) as executor:

@@ -171,7 +171,7 @@ class _Writer:
         columns = {each.relation.name: each.columns for each in portions}
         sums = {name: Contents() for name in sorted(columns)}
         for name, contents in self.contents:
-            sums[name].merge([contents])
+            sums[name].merge(contents)
         return tuple(
             TableContents(
                 name=name,

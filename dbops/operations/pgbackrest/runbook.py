@@ -44,7 +44,7 @@ def refuse_to_restore(
         f'stanza "{stanza.name}" is a whole server, with all its databases: dbops does '
         "not stop it, so the last steps are a person's",
         hint="stop the server, run this, and start it: "
-        f"{build_restore(pgbackrest.repository, backup, moment)}",
+        f"{build_restore(pgbackrest.repository, backup.label, moment)}",
     )
 
 
