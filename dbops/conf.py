@@ -44,6 +44,10 @@ class Settings:
     """Names (with `*`) of tables and other objects that belong to somebody else."""
     pg_bin: str = ""
     """Directory of pg_dump and pg_restore, looked at before all others."""
+    rehearse: bool = True
+    """Whether `dbops_deploy` rehearses what was not rehearsed today."""
+    deploy_allow: tuple[str, ...] = ()
+    """Guards of `dbops_deploy` that this project always lets pass, by their names."""
     lock_timeout_s: float = 2.0
     """How long one statement of a migration may wait for a strong lock."""
     lock_budget_s: float = 120.0

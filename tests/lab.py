@@ -195,6 +195,9 @@ def open_lab(directory: Path, target: Target) -> Iterator[Lab]:
             "BACKUP_STORAGE": str(directory / "backups"),
             "CACHE_DIR": str(directory / "cache"),
             "PROJECT_APPS": [app],
+            # A lab has no models, and what is rehearsed has tests of its own.
+            "DEPLOY_ALLOW": ["checks", "way-back", "rehearsal", "backup"],
+            "REHEARSE": False,
             "LOCK_TIMEOUT_S": 0.2,
             "LOCK_BUDGET_S": 0.5,
         },

@@ -35,6 +35,8 @@ class History:
     unknown: tuple[MigrationId, ...]
     """Recorded for an installed app, but not on disk."""
     loader: MigrationLoader
+    left: frozenset[MigrationId] = frozenset()
+    """Pending ones that a run leaves alone, for another phase."""
 
     @property
     def pending(self) -> tuple[Migration, ...]:
@@ -42,7 +44,8 @@ class History:
 
         The ledger's own come first, since the others are recorded in it.
         """
-        found = [each for each in self.plan if get_id(each) not in self.applied]
+        out = self.applied | self.left
+        found = [each for each in self.plan if get_id(each) not in out]
         return tuple(sorted(found, key=lambda each: each.app_label != LEDGER_APP))
 
     @property

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from psycopg.rows import class_row
 
@@ -33,6 +33,8 @@ class RehearsalEntry:
 class RehearsalRow:
     """What the ledger knows of a rehearsed migration."""
 
+    run: UUID
+    """The same for all migrations of one rehearsal."""
     rehearsed_at: datetime
     actor: str
     backup_id: str
@@ -40,7 +42,7 @@ class RehearsalRow:
     round_trip: str
     duration_s: float
     report: str
-    """JSON: the fields of `MigrationRehearsal`."""
+    """JSON: the fields of `MigrationRehearsal`, and those of the run under `run`."""
 
 
 def rehearsals_exist(connection: Connection) -> bool:

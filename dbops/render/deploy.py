@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.text import Text
 
+from dbops.core.guards import Guard, GuardState
 from dbops.core.locks.standing import Blocked, describe_blocked
 from dbops.core.words import count_of
-from dbops.operations.deploy.report import DeployReport, DeployState
+from dbops.operations.deploy.report import (
+    DeployReport,
+    DeployState,
+    PlannedMigration,
+)
 from dbops.operations.pgbackrest.way_back import WayBack
 from dbops.render.text import (
     build_facts,
@@ -16,10 +24,20 @@ from dbops.render.text import (
     format_duration,
 )
 
+MARKS = {
+    GuardState.OK: "ok",
+    GuardState.ALLOWED: "let pass",
+    GuardState.SKIPPED: "-",
+    GuardState.FAILED: "no",
+}
+
 
 def render_deploy(report: DeployReport) -> RenderableType:
-    """Return the steps with their times, the facts, and the verdict."""
+    """Return the guards, the steps with their times, the facts, and the verdict."""
     parts: list[RenderableType] = []
+    if report.guards:
+        parts.append(_build_checklist(report.guards))
+    parts += [part for each in report.plan for part in _describe_planned(each)]
     if report.steps:
         parts.append(
             build_table(
@@ -48,6 +66,28 @@ def render_deploy(report: DeployReport) -> RenderableType:
     parts += [Text(str(each)) for each in report.differences]
     parts.append(_build_verdict(report))
     return Group(*parts)
+
+
+def _build_checklist(guards: Sequence[Guard]) -> RenderableType:
+    """Return the guards, each with how it stands and why."""
+    return build_table(
+        ("Guard", "", ""),
+        [(each.name.value, MARKS[each.state], each.detail) for each in guards],
+    )
+
+
+def _describe_planned(each: PlannedMigration) -> list[RenderableType]:
+    """Return what would be done with one migration, and its SQL."""
+    words = [
+        "" if each.atomic else "not atomic",
+        each.phase.value if each.phase else "",
+        f"rehearsed: {each.round_trip}" if each.round_trip else "not rehearsed",
+        f"back by {each.way_back}"
+        if each.way_back in {"down.sql", "reverse"}
+        else each.way_back,
+    ]
+    lines = [Text(f"\n{each.id}", style="bold"), Text(", ".join(filter(None, words)))]
+    return [*lines, Padding(Text(each.sql), (0, 0, 0, 2))] if each.sql else [*lines]
 
 
 def list_way_back(way_back: WayBack | None) -> list[tuple[str, str]]:

@@ -1,7 +1,7 @@
 -- The last rehearsal of a migration as it is on disk now; one with rows before others.
--- Columns: rehearsed_at, actor, backup_id, round_trip, duration_s, report (text, JSON).
+-- Columns: run, rehearsed_at, actor, backup_id, round_trip, duration_s, report (text, JSON).
 -- Parameters: app, migration, digest.
-SELECT r.rehearsed_at, r.actor, r.backup_id, r.round_trip, r.duration_s, r.report
+SELECT r.run, r.rehearsed_at, r.actor, r.backup_id, r.round_trip, r.duration_s, r.report
   FROM dbops_rehearsal AS r
  WHERE r.app = %(app)s
    AND r.migration = %(migration)s

@@ -7,13 +7,16 @@ from typing import Any
 from django.core.management.base import CommandParser
 from rich.console import RenderableType
 
+from dbops.core.compatibility import Effect
 from dbops.management.base import (
     DbopsCommand,
     add_change_options,
     add_yes_option,
 )
 from dbops.operations.context import Context
+from dbops.operations.deploy.checklist import require_names
 from dbops.operations.deploy.deploy import deploy
+from dbops.operations.deploy.phase import PHASES
 from dbops.operations.deploy.report import CutOff, DeployOptions, DeployReport
 from dbops.render.deploy import render_deploy
 
@@ -38,9 +41,42 @@ class Command(DbopsCommand):
             help="do without the backup: nothing to restore when all else fails",
         )
         parser.add_argument(
-            "--allow-drift",
+            "--no-rehearse",
+            action="store_false",
+            dest="rehearse",
+            help="do not run on a copy what was not rehearsed today",
+        )
+        parser.add_argument(
+            "--no-revert",
+            action="store_false",
+            dest="revert",
+            help="when verification fails, stop and leave it to a person",
+        )
+        parser.add_argument(
+            "--plan",
             action="store_true",
-            help="go on though the schema is not what the migrations build",
+            dest="dry_run",
+            help="the same as --dry-run",
+        )
+        parser.add_argument(
+            "--phase",
+            choices=[each.value for each in PHASES],
+            help="only what expands the schema, before the release; or the rest, after",
+        )
+        parser.add_argument(
+            "--allow",
+            action="append",
+            default=[],
+            metavar="GUARD",
+            help="let a guard pass that does not hold: checks, doctor, drift, "
+            "rehearsal, way-back, lock-budget, old-release; the ledger keeps it",
+        )
+        parser.add_argument(
+            "--allow-drift",
+            action="append_const",
+            const="drift",
+            dest="allow",
+            help="the same as --allow drift",
         )
         parser.add_argument(
             "--cut-off",
@@ -60,7 +96,10 @@ class Command(DbopsCommand):
             DeployOptions(
                 dry_run=options["dry_run"],
                 backup=options["backup"],
-                allow_drift=options["allow_drift"],
+                rehearse=options["rehearse"],
+                revert=options["revert"],
+                allowed=require_names(options["allow"]),
+                phase=Effect(options["phase"]) if options["phase"] else None,
                 cut_off=CutOff(options["cut_off"]),
                 lock_wait_s=options["lock_wait"],
             ),

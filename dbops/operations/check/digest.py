@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from hashlib import sha256
 from pathlib import Path
 
 from django.db.migrations import Migration, RunSQL
@@ -26,6 +27,15 @@ def digest_migration(migration: Migration) -> str:
             source, (text for text, _ in list_sql(migration.operations))
         )
     except (OSError, SyntaxError, ValueError):
+        return ""
+
+
+def digest_down(migration: Migration) -> str:
+    """Return the digest of its `down.sql`; empty where there is none."""
+    path = get_path(migration).parent / "sql" / migration.name / "down.sql"
+    try:
+        return sha256(path.read_bytes()).hexdigest()
+    except OSError:
         return ""
 
 

@@ -273,6 +273,7 @@ def apply_migration(
     observe: Observe,
     done: int = 0,
     added: Sequence[AddedOperation] = (),
+    verify: Callable[[], None] = lambda: None,
 ) -> None:
     """Apply one pending migration to the database as `migrate` would.
 
@@ -280,7 +281,7 @@ def apply_migration(
     history row is written in the transaction of its DDL, which Django alone does only
     where no SQL was deferred. A non-atomic one is observed operation by operation,
     and its first `done` operations are not run again. What was `added` to it runs with
-    it.
+    it. `verify` has the last word on an atomic one before it is committed.
 
     Raises:
         Busy: the locks were not had within the budget.
@@ -291,7 +292,7 @@ def apply_migration(
         log.statements.clear()
         executor = OneMigration(
             context.connection,
-            within=lambda: _open_surroundings(context, migration, log),
+            within=lambda: _open_surroundings(context, migration, log, verify),
             prepare=lambda found: insert_added(
                 found
                 if migration.atomic
@@ -309,17 +310,22 @@ def apply_migration(
 
 @contextmanager
 def _open_surroundings(
-    context: Context, migration: Migration, log: StatementLog
+    context: Context,
+    migration: Migration,
+    log: StatementLog,
+    verify: Callable[[], None],
 ) -> Iterator[None]:
     connection = context.connection
     if not migration.atomic:
         with open_patient_session(context, log):
             yield
+        verify()
         return
     with transaction.atomic(using=context.alias):
         set_lock_timeout(context.connect(), context.settings.lock_timeout_s, local=True)
         with connection.execute_wrapper(log):
             yield
+        verify()
 
 
 @contextmanager

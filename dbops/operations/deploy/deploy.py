@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 from django.db.migrations import Migration
 from django.db.migrations.operations.base import Operation
@@ -12,15 +13,18 @@ from django.db.migrations.operations.base import Operation
 from dbops.core.catalog import Catalog
 from dbops.errors import DbopsError, NeedsRepair
 from dbops.operations.backup.back_up import read_level, record_backup
-from dbops.operations.backup.backup import require_means, take_backup
+from dbops.operations.backup.backup import take_backup
 from dbops.operations.backup.sealing import build_seal
 from dbops.operations.context import Context, watch_locks
 from dbops.operations.deploy.apply import StatementLog, apply_migration
-from dbops.operations.deploy.guard import (
-    finish_up_to_date,
-    require_clean_history,
-    require_known_schema,
+from dbops.operations.deploy.checklist import Checklist, require_names, tell_guards
+from dbops.operations.deploy.guard import finish_up_to_date
+from dbops.operations.deploy.guarding import (
+    Guarded,
+    judge_guards,
+    rehearse_guarded,
 )
+from dbops.operations.deploy.plan import build_plan
 from dbops.operations.deploy.report import (
     DeployOptions,
     DeployReport,
@@ -39,21 +43,16 @@ from dbops.operations.deploy.run import (
     tell_operation,
 )
 from dbops.operations.deploy.settle import Mismatch, Settlement, clean_up
+from dbops.operations.deploy.verify import require_verified
 from dbops.operations.deploy.waiting import describe_stuck_run
 from dbops.operations.history import History, get_id, read_history
 from dbops.operations.pgbackrest.engine import uses_pgbackrest
 from dbops.operations.pgbackrest.way_back import (
     ensure_backup,
     make_way_back,
-    require_way_back,
 )
 from dbops.operations.replay import get_scratch_server
-from dbops.operations.schema import (
-    Expectation,
-    Position,
-    build_expectation,
-    fetch_live_catalog,
-)
+from dbops.operations.schema import fetch_live_catalog
 from dbops.postgres.deploy_lock import DeployLock, open_deploy_lock
 from dbops.postgres.ledger import Ledger
 
@@ -70,6 +69,8 @@ def deploy(context: Context, options: DeployOptions) -> DeployReport:
         NeedsRepair: a non-atomic migration is half applied, or could not be taken
             back.
     """
+    allowed = options.allowed | require_names(context.settings.deploy_allow)
+    options = replace(options, allowed=allowed)
     if options.dry_run:
         history = read_history(context)
         return _plan(context, history, options)
@@ -90,28 +91,17 @@ def deploy(context: Context, options: DeployOptions) -> DeployReport:
 def _plan(context: Context, history: History, options: DeployOptions) -> DeployReport:
     if not history.pending:
         return finish_up_to_date(context, history, options)
-    require_clean_history(context, history)
-    _require_backup(context, options)
-    live = fetch_live_catalog(context)
-    expectation = build_expectation(context, history, live)
-    require_known_schema(context, history, expectation, live, options)
+    checklist = Checklist(options.allowed, context.progress)
+    with tell_guards(checklist):
+        guarded = judge_guards(context, history, options, checklist)
+        checklist.require()
     return DeployReport(
-        state=DeployState.DRY_RUN, pending=tuple(map(get_id, history.pending))
+        state=DeployState.DRY_RUN,
+        pending=tuple(map(get_id, guarded.history.pending)),
+        guards=checklist.guards,
+        plan=tuple(build_plan(context, guarded)),
+        phase=options.phase,
     )
-
-
-def _require_backup(context: Context, options: DeployOptions) -> None:
-    if not options.backup:
-        return
-    if uses_pgbackrest(context.settings):
-        require_way_back(context)
-    else:
-        require_means(
-            context.target,
-            storage=context.settings.backup_directory,
-            pg_bin=context.settings.pg_bin,
-            dry_run=options.dry_run,
-        )
 
 
 class _Deployment:
@@ -124,6 +114,8 @@ class _Deployment:
         self.options = options
         self.lock = lock
         self.so_far = SoFar()
+        self.so_far.update(phase=options.phase)
+        self.checklist = Checklist(options.allowed, context.progress)
 
     def run(self) -> DeployReport:
         """Do all of it, and return or raise with the report."""
@@ -134,39 +126,45 @@ class _Deployment:
         if not history.pending:
             report = finish_up_to_date(self.context, history, self.options)
             return replace(report, notes=notes)
-        with self.so_far.step("guard"):
-            require_clean_history(self.context, history)
-            _require_backup(self.context, self.options)
-            live = fetch_live_catalog(self.context)
-            expectation = build_expectation(self.context, history, live)
-            position = require_known_schema(
-                self.context, history, expectation, live, self.options
-            )
+        with self.so_far.step("guard"), tell_guards(self.checklist, self.so_far):
+            guarded = judge_guards(self.context, history, self.options, self.checklist)
+            self.checklist.require()
         self.lock.check()
         installed = install_ledger(self.context, history)
         self.so_far.update(applied=installed)
-        history = read_history(self.context)
-        return self._run_recorded(history, expectation, live, position)
+        applied = read_history(self.context)
+        history = replace(applied, left=guarded.history.left)
+        if not history.pending:
+            return self._finish_phase(notes)
+        return self._run_recorded(replace(guarded, history=history))
 
-    def _run_recorded(
-        self,
-        history: History,
-        expectation: Expectation,
-        live: Catalog,
-        position: Position,
-    ) -> DeployReport:
-        with open_run(self.context, "deploy", live) as ledger:
+    def _finish_phase(self, notes: tuple[str, ...]) -> DeployReport:
+        """Report that nothing is pending of this phase but dbops's own tables."""
+        self.so_far.update(state=DeployState.UP_TO_DATE, notes=notes)
+        return self.so_far.report
+
+    def _run_recorded(self, guarded: Guarded) -> DeployReport:
+        expectation, position = guarded.expectation, guarded.position
+        with open_run(self.context, "deploy", guarded.live) as ledger:
             self.so_far.update(deployment_id=ledger.deployment_id)
             try:
                 self._back_up(ledger)
+                guarded = self._rehearse(guarded)
+                self.so_far.proofs = guarded.proofs
                 clean_up(self.context, position)
                 with emit_signals(
-                    self.context, history.pending, backwards=False
+                    self.context, guarded.history.pending, backwards=False
                 ) as self.so_far.added:
-                    self._apply_all(history, expectation, position, ledger)
-                    self._verify(expectation, position)
+                    self._apply_all(guarded, ledger)
+                    self._verify(guarded)
             except (Exception, KeyboardInterrupt) as error:
-                settlement = Settlement(self.context, self.so_far, expectation, ledger)
+                settlement = Settlement(
+                    self.context,
+                    self.so_far,
+                    expectation,
+                    ledger,
+                    may_revert=self.options.revert,
+                )
                 raise self._point_back(settlement.settle(error)) from error
             # A schema that was only put up with does not count as proven later.
             accepted = self.options.allow_drift and position.comparison.differences
@@ -174,6 +172,24 @@ class _Deployment:
             ledger.finish("done", after=after)
         self.so_far.update(state=DeployState.DEPLOYED)
         return self.so_far.report
+
+    def _rehearse(self, guarded: Guarded) -> Guarded:
+        if not guarded.needs_rehearsal:
+            return guarded
+        dumped = self.options.backup and not uses_pgbackrest(self.context.settings)
+        with (
+            self.so_far.step("rehearse"),
+            tell_guards(self.checklist, self.so_far),
+        ):
+            guarded = rehearse_guarded(
+                self.context,
+                guarded,
+                self.options,
+                self.checklist,
+                backup_id=self.so_far.report.backup_id if dumped else None,
+            )
+            self.checklist.require()
+        return guarded
 
     def _point_back(self, failure: DbopsError) -> DbopsError:
         """Tell whoever has to repair it how to go back in time."""
@@ -216,18 +232,13 @@ class _Deployment:
             way_back = make_way_back(self.context, ledger, label)
         self.so_far.update(restore_point=way_back)
 
-    def _apply_all(
-        self,
-        history: History,
-        expectation: Expectation,
-        position: Position,
-        ledger: Ledger,
-    ) -> None:
+    def _apply_all(self, guarded: Guarded, ledger: Ledger) -> None:
+        history, position = guarded.history, guarded.position
         live = fetch_live_catalog(self.context)
         for index, migration in enumerate(history.pending):
             done = position.done if index == 0 and not migration.atomic else 0
             self.so_far.before[get_id(migration)] = (
-                expectation.applied if done else live
+                guarded.expectation.applied if done else live
             )
             if index == 0 and position.unsure == done:
                 # A person has said so; the journal shall know it, too.
@@ -235,6 +246,7 @@ class _Deployment:
                     pass
             self.so_far.current = migration
             live = self._apply(migration, ledger, done=done)
+            self.so_far.after[get_id(migration)] = live
             self.so_far.current = None
             self.so_far.update(applied=(*self.so_far.report.applied, get_id(migration)))
 
@@ -272,10 +284,11 @@ class _Deployment:
                 observe=observe,
                 done=done,
                 added=self.so_far.added.get(name, ()),
+                verify=partial(require_verified, self.context, migration),
             )
         return recorded.after
 
-    def _verify(self, expectation: Expectation, position: Position) -> None:
+    def _verify(self, guarded: Guarded) -> None:
         """Prove that the schema is what the migrations build, and nothing is left.
 
         Raises:
@@ -283,11 +296,16 @@ class _Deployment:
         """
         with self.so_far.step("verify"):
             self.context.progress("verifying the schema")
-            left = read_history(self.context).pending
+            left = replace(
+                read_history(self.context), left=guarded.history.left
+            ).pending
             live = fetch_live_catalog(self.context)
+            expectation = guarded.expectation
             comparison = expectation.rules.compare(expectation.final, live)
             accepted = set(
-                position.comparison.differences if self.options.allow_drift else ()
+                guarded.position.comparison.differences
+                if self.options.allow_drift
+                else ()
             )
             differences = tuple(
                 each for each in comparison.differences if each not in accepted

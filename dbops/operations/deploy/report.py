@@ -13,8 +13,12 @@ from django.db.migrations import Migration
 
 from dbops.core.catalog import Catalog
 from dbops.core.compare import Difference
+from dbops.core.compatibility import Effect
+from dbops.core.guards import Guard, GuardName
 from dbops.core.locks.standing import Blocked
 from dbops.core.migration import MigrationId
+from dbops.core.proof import Proofs
+from dbops.core.rehearsal import RoundTrip
 from dbops.operations.deploy.added import Added
 from dbops.operations.deploy.waiting import Watcher
 from dbops.operations.pgbackrest.way_back import WayBack
@@ -45,6 +49,22 @@ class DeployStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedMigration:
+    """What would be done with one migration."""
+
+    id: MigrationId
+    atomic: bool
+    phase: Effect | None
+    """What it is to the release that runs; None where that is not known."""
+    way_back: str
+    """`down.sql`, `reverse` for Django's own, or why there is none."""
+    round_trip: RoundTrip | None
+    """What a rehearsal of today has shown of it; None without one."""
+    sql: str
+    """Its `migration.sql`; empty where there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeployReport:
     """What was done, in order."""
 
@@ -58,6 +78,10 @@ class DeployReport:
     steps: tuple[DeployStep, ...] = ()
     differences: tuple[Difference, ...] = ()
     notes: tuple[str, ...] = ()
+    guards: tuple[Guard, ...] = ()
+    plan: tuple[PlannedMigration, ...] = ()
+    """What would be done; of a dry run alone."""
+    phase: Effect | None = None
     restore_point: WayBack | None = None
     """With pgBackRest: the moment before the first change, and how to go back to it."""
 
@@ -76,9 +100,19 @@ class DeployOptions:
 
     dry_run: bool = False
     backup: bool = True
-    allow_drift: bool = False
+    rehearse: bool = True
+    revert: bool = True
+    """Whether the way back runs by itself when verification fails."""
+    allowed: frozenset[str] = frozenset()
+    """Guards that a person lets pass, by their names."""
+    phase: Effect | None = None
     cut_off: CutOff = CutOff.ASK
     lock_wait_s: float = 30.0
+
+    @property
+    def allow_drift(self) -> bool:
+        """Whether a schema that differs is put up with, before and after."""
+        return GuardName.DRIFT in self.allowed
 
 
 @dataclass(slots=True)
@@ -94,6 +128,10 @@ class SoFar:
     """Operations of it that have been done."""
     before: dict[MigrationId, Catalog] = field(default_factory=dict)
     """The schema before each migration of this run."""
+    proofs: Proofs | None = None
+    """What a rehearsal has shown."""
+    after: dict[MigrationId, Catalog] = field(default_factory=dict)
+    """The schema after each that was applied."""
     added: Added = field(default_factory=dict)
     """What receivers of pre_migrate want to run with each of them."""
 

@@ -13,6 +13,7 @@ from django.db.utils import Error
 from dbops.core.catalog import Catalog
 from dbops.core.journal import Journal
 from dbops.core.migration import MigrationId
+from dbops.core.proof import find_removed
 from dbops.errors import (
     DbopsError,
     Interrupted,
@@ -69,12 +70,19 @@ class Settlement:
     """What becomes of a deployment that failed."""
 
     def __init__(
-        self, context: Context, so_far: SoFar, expectation: Expectation, ledger: Ledger
+        self,
+        context: Context,
+        so_far: SoFar,
+        expectation: Expectation,
+        ledger: Ledger,
+        *,
+        may_revert: bool = True,
     ) -> None:
         self.context = context
         self.so_far = so_far
         self.expectation = expectation
         self.ledger = ledger
+        self.may_revert = may_revert
         self.left_invalid: tuple[str, ...] = ()
 
     def settle(self, error: BaseException) -> DbopsError:
@@ -109,10 +117,53 @@ class Settlement:
             each for each in self.so_far.report.applied if each in self.so_far.before
         ]
         if not mine:
-            cause = say_unchanged(cause)
-            cause.report = self.so_far.report
-            return cause
-        return self._revert(cause, mine)
+            return self._build_unchanged(cause)
+        stop = self._find_stop(mine)
+        return self._stop(cause, mine, stop) if stop else self._revert(cause, mine)
+
+    def _build_unchanged(self, cause: DbopsError) -> DbopsError:
+        cause = say_unchanged(cause)
+        if isinstance(cause, Mismatch):
+            self.so_far.update(state=DeployState.REVERTED)
+            cause = Reverted(f"{cause.message}; nothing of it stays", hint=cause.hint)
+        cause.report = self.so_far.report
+        return cause
+
+    def _find_stop(self, mine: Sequence[MigrationId]) -> str:
+        """Return why what was applied is not taken back without a person."""
+        if not self.may_revert:
+            return "--no-revert"
+        proofs = self.so_far.proofs
+        for name in reversed(mine):
+            proof = proofs.get(name) if proofs else None
+            if proof is not None and not proof.leads_back:
+                return f'the way back of "{name}" is {proof.round_trip}'
+            gone = () if proof else self._find_removed(name)
+            if gone:
+                return f'the way back of "{name}" cannot give back {", ".join(gone)}'
+        return ""
+
+    def _find_removed(self, name: MigrationId) -> tuple[str, ...]:
+        after = self.so_far.after.get(name) or self.expectation.stages[name][-1]
+        return find_removed(self.so_far.before[name], after)
+
+    def _stop(
+        self, cause: DbopsError, mine: Sequence[MigrationId], why: str
+    ) -> NeedsRepair:
+        """Leave what was applied, for taking it back is a person's decision."""
+        report = self.so_far.report
+        restore = (
+            f"; or to what was before: manage.py dbops_restore {report.backup_id}"
+            if report.backup_id
+            else "; no backup was taken"
+        )
+        return NeedsRepair(
+            f"{cause.message}; these stay applied, since {why}: "
+            f"{', '.join(map(str, report.applied))}",
+            hint="remove the cause, then manage.py dbops_deploy; or go back by SQL: "
+            f"manage.py dbops_rollback {mine[0].app} PREVIOUS{restore}",
+            report=report,
+        )
 
     def _reconnect(self) -> None:
         connection = self.context.connection

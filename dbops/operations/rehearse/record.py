@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 
 from dbops.core.migration import MigrationId
-from dbops.operations.check.digest import digest_migration
+from dbops.operations.check.digest import digest_down, digest_migration
 from dbops.operations.context import Context
 from dbops.operations.history import History
 from dbops.operations.rehearse.report import MigrationRehearsal, RehearseReport
@@ -33,7 +33,7 @@ def record_report(context: Context, history: History, report: RehearseReport) ->
         try:
             record_rehearsals(
                 session,
-                [_build_entry(history, each) for each in report.migrations],
+                [_build_entry(history, report, each) for each in report.migrations],
                 server_version=report.server_version,
                 backup_id=report.backup_id or "",
             )
@@ -46,27 +46,35 @@ def record_report(context: Context, history: History, report: RehearseReport) ->
     return True
 
 
-def _build_entry(history: History, each: MigrationRehearsal) -> RehearsalEntry:
+def _build_entry(
+    history: History, report: RehearseReport, each: MigrationRehearsal
+) -> RehearsalEntry:
+    migration = history.find(each.id)
+    run = {"breaks": build_plain(report.breaks), "left": build_plain(report.left)}
     return RehearsalEntry(
         migration=each.id,
-        digest=digest_migration(history.find(each.id)),
+        digest=digest_migration(migration),
         round_trip=each.round_trip.value,
         duration_s=each.duration_s,
-        report=json.dumps(_build_plain(each), ensure_ascii=False),
+        report=json.dumps(
+            {**build_plain(each), "down": digest_down(migration), "run": run},
+            ensure_ascii=False,
+        ),
     )
 
 
-def _build_plain(value: Any) -> Any:
+def build_plain(value: Any) -> Any:
+    """Return what JSON knows of a report."""
     match value:
         case MigrationId():
             return str(value)
         case Enum():
             return value.value
         case tuple() | list():
-            return [_build_plain(each) for each in value]
+            return [build_plain(each) for each in value]
         case _ if is_dataclass(value):
             return {
-                each.name: _build_plain(getattr(value, each.name))
+                each.name: build_plain(getattr(value, each.name))
                 for each in fields(value)
             }
         case _:

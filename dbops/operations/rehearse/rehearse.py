@@ -83,7 +83,7 @@ def _rehearse(
     if options.static:
         return _apply_rules(context, history, chosen)
     try:
-        return _rehearse_on_copy(context, history, options, chosen)
+        return rehearse_on_copy(context, history, options, chosen)
     except MayNotCreate as error:
         if needs_parser():
             raise
@@ -103,16 +103,20 @@ def _apply_rules(
     )
 
 
-def _rehearse_on_copy(
+def rehearse_on_copy(
     context: Context,
     history: History,
     options: RehearseOptions,
     chosen: frozenset[MigrationId],
+    expectation: Expectation | None = None,
 ) -> RehearseReport:
+    """Rehearse what was chosen of the pending migrations; `rehearse` says the rest.
+
+    `expectation` is what they build, where the caller knows it already.
+    """
     first = look_at_live_tables(context.target)
     statements = fetch_statements(context.connect())
-    expectation = None
-    if not options.schema_only:
+    if expectation is None and not options.schema_only:
         live = fetch_live_catalog(context)
         expectation = build_expectation(context, history, live)
     with open_copy(context, history, options) as copy:

@@ -123,6 +123,16 @@ def read_down(migration: Migration) -> Down | None:
         raise Refused(f'"{path}", {error.message}', hint=error.hint) from error
 
 
+def read_forward(migration: Migration) -> str:
+    """Return the statements of its `migration.sql`; empty where there is none."""
+    path = get_sql_directory(migration) / FORWARD_FILE
+    if not path.is_file():
+        return ""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    first = next((n for n, each in enumerate(lines) if not each.startswith("--")), 0)
+    return "\n".join(lines[first:]).strip()
+
+
 def write_sql_files(
     context: Context, migrations: Iterable[Migration], progress: Progress = silent
 ) -> SqlReport:

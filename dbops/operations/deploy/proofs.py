@@ -1,0 +1,92 @@
+"""What a rehearsal has proven: one of the ledger, or one made now."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db.migrations import Migration
+
+from dbops.core.compatibility import Break
+from dbops.core.migration import MigrationId
+from dbops.core.proof import Proofs, build_proof
+from dbops.operations.check.digest import digest_down, digest_migration
+from dbops.operations.context import Context
+from dbops.operations.history import LEDGER_APP, History, get_id
+from dbops.operations.rehearse.record import build_plain
+from dbops.operations.rehearse.rehearse import rehearse_on_copy
+from dbops.operations.rehearse.report import RehearseOptions
+from dbops.operations.schema import Expectation
+from dbops.postgres.rehearsals import RehearsalRow, fetch_rehearsal
+
+FRESH = timedelta(days=1)
+"""For how long a rehearsal counts: data and load are others tomorrow."""
+
+
+def list_rehearsable(history: History) -> tuple[Migration, ...]:
+    """Return what is pending of the project; dbops's own tables are proven by it."""
+    return tuple(each for each in history.pending if each.app_label != LEDGER_APP)
+
+
+def read_proofs(
+    context: Context, history: History, *, now: datetime | None = None
+) -> Proofs | None:
+    """Return the last rehearsal of the ledger, if it is one of all that is pending.
+
+    It has to be of today, and of the migrations as they are on disk.
+    """
+    rows: dict[MigrationId, RehearsalRow] = {}
+    plain: dict[MigrationId, Any] = {}
+    for migration in list_rehearsable(history):
+        row = fetch_rehearsal(
+            context.connect(), get_id(migration), digest_migration(migration)
+        )
+        if row is None:
+            return None
+        rows[get_id(migration)] = row
+        plain[get_id(migration)] = json.loads(row.report)
+        if plain[get_id(migration)].get("down") != digest_down(migration):
+            return None
+    if len({row.run for row in rows.values()}) != 1:
+        return None
+    (first, *_) = rows.values()
+    if (now or datetime.now(UTC)) - first.rehearsed_at > FRESH:
+        return None
+    run = next(iter(plain.values()))["run"]
+    return Proofs(
+        migrations=tuple(build_proof(name, each) for name, each in plain.items()),
+        breaks=tuple(Break(**each) for each in run["breaks"]),
+        rehearsed_at=first.rehearsed_at,
+        backup_id=first.backup_id,
+    )
+
+
+def rehearse_now(
+    context: Context,
+    history: History,
+    expectation: Expectation,
+    *,
+    backup_id: str | None,
+) -> Proofs:
+    """Rehearse what is pending on a backup, or on the schema alone where none is.
+
+    Raises:
+        Refused, ToolFailed, ServerFailed: as `rehearse`.
+    """
+    report = rehearse_on_copy(
+        context,
+        history,
+        RehearseOptions(backup=backup_id or "", schema_only=backup_id is None),
+        frozenset(map(get_id, list_rehearsable(history))),
+        expectation,
+    )
+    return Proofs(
+        migrations=tuple(
+            build_proof(each.id, build_plain(each)) for each in report.migrations
+        ),
+        breaks=report.breaks,
+        rehearsed_at=datetime.now(UTC),
+        backup_id=report.backup_id or "",
+        left=report.left,
+    )
