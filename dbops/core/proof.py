@@ -27,6 +27,7 @@ class Proof:
     duration_s: float
     failure: str = ""
     losses: tuple[str, ...] = ()
+    """What the database would lose as it is now."""
     reason: str = ""
     """Why it is irreversible."""
     effect: Effect | None = None
@@ -35,7 +36,9 @@ class Proof:
 
     @property
     def leads_back(self) -> bool:
-        """Whether the way back gives back what was there."""
+        """Whether the way back gives back what is there now."""
+        if self.round_trip is RoundTrip.LOSSY:
+            return not self.losses
         return self.round_trip in {RoundTrip.IDENTICAL, RoundTrip.EQUIVALENT}
 
 
@@ -89,7 +92,8 @@ def list_no_way_back(
     return tuple(
         f'"{one.migration}" {_tell(one)}'
         for one in proofs.migrations
-        if one.round_trip in {RoundTrip.LOSSY, RoundTrip.IRREVERSIBLE}
+        if not one.leads_back
+        and one.round_trip is not RoundTrip.FAILED
         and one.migration not in declared
     )
 
@@ -112,8 +116,15 @@ def find_removed(before: Catalog, after: Catalog) -> tuple[str, ...]:
     )
 
 
-def build_proof(migration: MigrationId, plain: Mapping[str, Any]) -> Proof:
-    """Return what the JSON of a recorded rehearsal says of one migration."""
+def build_proof(
+    migration: MigrationId, plain: Mapping[str, Any], exposed: Collection[str]
+) -> Proof:
+    """Return what the JSON of a recorded rehearsal says of one migration.
+
+    `exposed` are the tables and columns that may hold what the copy did not: an empty
+    table of the copy says nothing of them.
+    """
+    reach = {each.replace('"', "") for each in exposed}
     failure = plain.get("failure")
     effect = plain.get("effect")
     return Proof(
@@ -123,7 +134,11 @@ def build_proof(migration: MigrationId, plain: Mapping[str, Any]) -> Proof:
         failure=f"{failure['stage'].replace('_', ' ')}: {failure['message']}"
         if failure
         else "",
-        losses=tuple(each["text"] for each in plain.get("losses", ())),
+        losses=tuple(
+            each["text"]
+            for each in plain.get("losses", ())
+            if not each.get("is_latent") or reach & {*each["name"].split(", ")}
+        ),
         reason=plain.get("reason", ""),
         effect=Effect(effect) if effect else None,
         over_budget=tuple(

@@ -46,6 +46,8 @@ class Loss:
     text: str
     migration: MigrationId | None = None
     """Which one had made it, where it is not this one's own business."""
+    is_latent: bool = False
+    """Whether the copy had nothing to lose: a database that has would lose it."""
 
     def __str__(self) -> str:
         """Return one line for a person."""
@@ -152,4 +154,5 @@ def _find_row_losses(rows: Iterable[RowsDiffer]) -> Iterable[Loss]:
             kind=VALUES if each.columns else ROWS,
             name=", ".join(f"{each.table}.{one}" for one in each.columns) or each.table,
             text=each.text,
+            is_latent=each.is_latent,
         )

@@ -29,6 +29,8 @@ class RowsDiffer:
     columns: tuple[str, ...]
     """Whose values are others; empty where the number of rows says it all."""
     text: str
+    is_latent: bool = False
+    """Whether nothing was there that could be lost: what comes later could be."""
 
 
 def compare_sums(
@@ -105,6 +107,7 @@ def find_made_again(
             yield RowsDiffer(
                 table=table,
                 columns=(),
+                is_latent=True,
                 text=f"table {table} is dropped and made again: its rows would be "
                 "gone; it has none here",
             )
@@ -113,6 +116,7 @@ def find_made_again(
             yield RowsDiffer(
                 table=table,
                 columns=columns,
+                is_latent=True,
                 text=f"column{plural} {', '.join(columns)} of {table} "
                 f"{'are' if plural else 'is'} dropped and made again: "
                 "values would be gone; there are none here",

@@ -37,7 +37,8 @@ def render_deploy(report: DeployReport) -> RenderableType:
     parts: list[RenderableType] = []
     if report.guards:
         parts.append(_build_checklist(report.guards))
-    parts += [part for each in report.plan for part in _describe_planned(each)]
+    if report.plan:
+        parts += _list_plan(report.plan)
     if report.steps:
         parts.append(
             build_table(
@@ -57,7 +58,7 @@ def render_deploy(report: DeployReport) -> RenderableType:
             [
                 ("Backup", report.backup_id or ""),
                 *list_way_back(report.restore_point),
-                ("Pending", "\n".join(map(str, report.pending))),
+                ("Pending", "" if report.plan else "\n".join(map(str, report.pending))),
                 ("Blocked", "\n".join(_list_blocked(report))),
                 ("Noted", "\n".join(report.notes)),
             ]
@@ -76,18 +77,27 @@ def _build_checklist(guards: Sequence[Guard]) -> RenderableType:
     )
 
 
-def _describe_planned(each: PlannedMigration) -> list[RenderableType]:
-    """Return what would be done with one migration, and its SQL."""
-    words = [
-        "" if each.atomic else "not atomic",
-        each.phase.value if each.phase else "",
-        f"rehearsed: {each.round_trip}" if each.round_trip else "not rehearsed",
-        f"back by {each.way_back}"
-        if each.way_back in {"down.sql", "reverse"}
-        else each.way_back,
+def _list_plan(plan: Sequence[PlannedMigration]) -> list[RenderableType]:
+    """Return a line for each migration, and the SQL of those that have it."""
+    parts: list[RenderableType] = [
+        build_table(
+            ("Migration", "Phase", "Rehearsed", "Back by"),
+            [
+                (
+                    str(each.id) + ("" if each.atomic else " (not atomic)"),
+                    each.phase.value if each.phase else "-",
+                    each.round_trip.value if each.round_trip else "-",
+                    each.way_back,
+                )
+                for each in plan
+            ],
+        )
     ]
-    lines = [Text(f"\n{each.id}", style="bold"), Text(", ".join(filter(None, words)))]
-    return [*lines, Padding(Text(each.sql), (0, 0, 0, 2))] if each.sql else [*lines]
+    for each in plan:
+        if each.sql:
+            sql = Padding(Text(each.sql), (0, 0, 0, 2))
+            parts += [Text(f"\n{each.id}", style="bold"), sql]
+    return parts
 
 
 def list_way_back(way_back: WayBack | None) -> list[tuple[str, str]]:

@@ -59,16 +59,16 @@ def judge_guards(
         ToolFailed: there is nothing to take a backup with.
     """
     require_clean_history(context, history)
-    proofs = read_proofs(context, history)
+    live = fetch_live_catalog(context)
+    proofs = read_proofs(context, history, live)
     if options.phase is not None:
         left = choose_left(history, options.phase, proofs)
         history = replace(history, left=left)
-        proofs = read_proofs(context, history)
+        proofs = read_proofs(context, history, live)
     checklist.tick(
         GuardName.HISTORY,
         f"{len(history.applied)} applied, {len(history.pending)} pending",
     )
-    live = fetch_live_catalog(context)
     expectation = build_expectation(context, history, live)
     position = require_known_schema(context, history, expectation, live, options)
     _judge_drift(position, checklist)
@@ -153,7 +153,11 @@ def rehearse_guarded(
         Refused, ToolFailed, ServerFailed: as `rehearse`.
     """
     proofs = rehearse_now(
-        context, guarded.history, guarded.expectation, backup_id=backup_id
+        context,
+        guarded.history,
+        guarded.expectation,
+        guarded.live,
+        backup_id=backup_id,
     )
     _judge_proofs(checklist, proofs, options)
     look_at_ways_back(context, guarded.history, checklist, proofs)

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db.migrations import Migration
 
+from dbops.core.catalog import Catalog, ObjectKind
 from dbops.core.compatibility import Break
 from dbops.core.migration import MigrationId
 from dbops.core.proof import Proofs, build_proof
@@ -30,11 +31,12 @@ def list_rehearsable(history: History) -> tuple[Migration, ...]:
 
 
 def read_proofs(
-    context: Context, history: History, *, now: datetime | None = None
+    context: Context, history: History, live: Catalog, *, now: datetime | None = None
 ) -> Proofs | None:
     """Return the last rehearsal of the ledger, if it is one of all that is pending.
 
-    It has to be of today, and of the migrations as they are on disk.
+    It has to be of today, and of the migrations as they are on disk. `live` is the
+    schema as it is.
     """
     rows: dict[MigrationId, RehearsalRow] = {}
     plain: dict[MigrationId, Any] = {}
@@ -54,8 +56,11 @@ def read_proofs(
     if (now or datetime.now(UTC)) - first.rehearsed_at > FRESH:
         return None
     run = next(iter(plain.values()))["run"]
+    exposed = () if first.backup_id else _list_holders(live)
     return Proofs(
-        migrations=tuple(build_proof(name, each) for name, each in plain.items()),
+        migrations=tuple(
+            build_proof(name, each, exposed) for name, each in plain.items()
+        ),
         breaks=tuple(Break(**each) for each in run["breaks"]),
         rehearsed_at=first.rehearsed_at,
         backup_id=first.backup_id,
@@ -66,6 +71,7 @@ def rehearse_now(
     context: Context,
     history: History,
     expectation: Expectation,
+    live: Catalog,
     *,
     backup_id: str | None,
 ) -> Proofs:
@@ -81,12 +87,20 @@ def rehearse_now(
         frozenset(map(get_id, list_rehearsable(history))),
         expectation,
     )
+    exposed = () if report.is_measured else _list_holders(live)
     return Proofs(
         migrations=tuple(
-            build_proof(each.id, build_plain(each)) for each in report.migrations
+            build_proof(each.id, build_plain(each), exposed)
+            for each in report.migrations
         ),
         breaks=report.breaks,
         rehearsed_at=datetime.now(UTC),
         backup_id=report.backup_id or "",
         left=report.left,
     )
+
+
+def _list_holders(live: Catalog) -> tuple[str, ...]:
+    """Return what may hold rows or values that a copy without rows does not have."""
+    kinds = {ObjectKind.TABLE, ObjectKind.COLUMN}
+    return tuple(each.name for each in live.objects if each.kind in kinds)
