@@ -10,7 +10,7 @@ from django.db.migrations.operations import SeparateDatabaseAndState
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.writer import MigrationWriter
 
-from dbops.core.migration_digest import digest_source
+from dbops.core.migration_digest import digest_source, digest_sql
 
 
 def get_path(migration: Migration) -> Path:
@@ -26,6 +26,15 @@ def digest_migration(migration: Migration) -> str:
             source, (text for text, _ in list_sql(migration.operations))
         )
     except (OSError, SyntaxError, ValueError):
+        return ""
+
+
+def digest_down(migration: Migration) -> str:
+    """Return the digest of its `down.sql` as it is on disk; empty without a file."""
+    directory = Path(MigrationWriter(migration).basedir) / "sql" / migration.name
+    try:
+        return digest_sql((directory / "down.sql").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return ""
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 
 from dbops.core.migration import MigrationId
-from dbops.operations.check.digest import digest_migration
+from dbops.operations.check.digest import digest_down, digest_migration
 from dbops.operations.context import Context
 from dbops.operations.history import History
 from dbops.operations.rehearse.report import MigrationRehearsal, RehearseReport
@@ -53,6 +53,7 @@ def _build_entry(history: History, each: MigrationRehearsal) -> RehearsalEntry:
         round_trip=each.round_trip.value,
         duration_s=each.duration_s,
         report=json.dumps(_build_plain(each), ensure_ascii=False),
+        down_digest=digest_down(history.find(each.id)),
     )
 
 
