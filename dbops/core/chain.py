@@ -4,7 +4,7 @@ An entry holds a row as it was after one write, and the hash of the entry before
 no entry can be changed, taken out or put in between without breaking the chain, and
 no row without differing from the last entry about it. Two things it cannot tell by
 itself: that the newest entries were cut off with their rows, and that a whole chain
-was made anew. Whoever has kept a hash of it can (`head`).
+was made anew. Whoever has kept a hash of it can (`heads`).
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ class FlawKind(StrEnum):
     ROW_DELETED = "row_deleted"
     ROW_UNATTESTED = "row_unattested"
     HEAD_UNKNOWN = "head_unknown"
+    NO_CHAIN = "no_chain"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,20 +82,25 @@ def canonicalise(row: Row) -> str:
     >>> canonicalise({"sql": "x" * 201})[:30]
     '{"sql":{"length":201,"sha256":'
     """
-    return _write({name: _build_plain(value) for name, value in row.items()})
+    return _write({name: _build_short(value) for name, value in row.items()})
 
 
-def _build_plain(value: object) -> object:
+def build_plain(value: object) -> object:
+    """Return a value of a row as JSON has it."""
     match value:
         case datetime():
             return value.astimezone(UTC).isoformat()
         case UUID():
             return str(value)
-        case str() if len(value) > LONGEST_TEXT:
-            digest = hashlib.sha256(value.encode()).hexdigest()
-            return {"sha256": digest, "length": len(value)}
         case _:
             return value
+
+
+def _build_short(value: object) -> object:
+    if isinstance(value, str) and len(value) > LONGEST_TEXT:
+        digest = hashlib.sha256(value.encode()).hexdigest()
+        return {"sha256": digest, "length": len(value)}
+    return build_plain(value)
 
 
 def _write(value: object) -> str:
@@ -150,23 +156,34 @@ def hash_entry(entry: Entry) -> str:
 
 
 def find_flaws(
-    entries: Iterable[Entry], rows: Mapping[RowKey, Row], head: str = ""
+    entries: Iterable[Entry], rows: Mapping[RowKey, Row], heads: Iterable[str] = ()
 ) -> tuple[Flaw, ...]:
     """Return what was edited, deleted or inserted, in the order of the entries.
 
-    `rows` are all rows of the attested tables; `head` is a hash that somebody has kept.
+    `rows` are all rows of the attested tables; `heads` are hashes that somebody has
+    kept, or their beginnings.
     """
     ordered = sorted(entries, key=lambda each: each.position)
-    flaws = [*_check_chain(ordered), *_check_rows(find_attested(ordered), rows)]
-    if head and not any(each.hash.startswith(head.lower()) for each in ordered):
-        flaws.append(
+    if ordered or not rows:
+        flaws = [*_check_chain(ordered), *_check_rows(find_attested(ordered), rows)]
+    else:
+        flaws = [
             Flaw(
-                kind=FlawKind.HEAD_UNKNOWN,
-                name=f"hash {head[:16]}",
-                text="is of no entry: the newest were cut off, or the chain was made "
-                "anew",
+                kind=FlawKind.NO_CHAIN,
+                name=f"{len(rows):,} rows",
+                text="are attested by no entry: the chain begins with the next run "
+                "that writes, or was deleted",
             )
+        ]
+    flaws += [
+        Flaw(
+            kind=FlawKind.HEAD_UNKNOWN,
+            name=f"hash {head[:16]}",
+            text="is of no entry: the newest were cut off, or the chain was made anew",
         )
+        for head in heads
+        if not any(each.hash.startswith(head.lower()) for each in ordered)
+    ]
     return tuple(flaws)
 
 

@@ -42,6 +42,7 @@ def render_deploy(report: DeployReport) -> RenderableType:
                 ("Pending", "\n".join(map(str, report.pending))),
                 ("Blocked", "\n".join(_list_blocked(report))),
                 ("Noted", "\n".join(report.notes)),
+                ("Ledger", report.ledger_head),
             ]
         )
     )

@@ -23,6 +23,7 @@ def render_rollback(report: RollbackReport) -> RenderableType:
                 ("Taken back", "\n".join(map(str, report.unapplied))),
                 *list_way_back(report.restore_point),
                 ("Noted", "\n".join(report.notes)),
+                ("Ledger", report.ledger_head),
             ]
         )
     )

@@ -44,9 +44,9 @@ def build_chain(length: int = 6) -> tuple[list[Entry], dict[RowKey, Row]]:
 
 
 def find_kinds(
-    entries: list[Entry], rows: dict[RowKey, Row], head: str = ""
+    entries: list[Entry], rows: dict[RowKey, Row], *heads: str
 ) -> set[FlawKind]:
-    return {each.kind for each in find_flaws(entries, rows, head)}
+    return {each.kind for each in find_flaws(entries, rows, heads)}
 
 
 def test_finds_nothing_in_what_nobody_touched() -> None:
@@ -54,7 +54,7 @@ def test_finds_nothing_in_what_nobody_touched() -> None:
 
     shuffled = random.Random(1).sample(entries, len(entries))
 
-    assert find_flaws(shuffled, rows, entries[2].hash[:12]) == ()
+    assert find_flaws(shuffled, rows, [entries[2].hash[:12]]) == ()
 
 
 @pytest.mark.parametrize(
@@ -136,12 +136,19 @@ def test_finds_rows_that_were_deleted_and_inserted() -> None:
 
 
 def test_only_a_hash_that_was_kept_tells_that_the_end_was_cut_off() -> None:
-    entries, rows = build_chain(4)
+    entries, _ = build_chain(4)
     shorter, fewer = build_chain(3)
 
     assert find_flaws(shorter, fewer) == ()
     assert find_kinds(shorter, fewer, entries[-1].hash) == {FlawKind.HEAD_UNKNOWN}
     assert find_kinds([], {}, entries[-1].hash) == {FlawKind.HEAD_UNKNOWN}
+
+
+def test_rows_without_any_chain_are_told_once() -> None:
+    _, rows = build_chain()
+
+    assert find_kinds([], rows) == {FlawKind.NO_CHAIN}
+    assert find_flaws([], {}) == ()
 
 
 def test_neither_the_time_zone_nor_a_new_column_is_an_edit() -> None:

@@ -172,7 +172,7 @@ class _Deployment:
             accepted = self.options.allow_drift and position.comparison.differences
             after = None if accepted else fetch_live_catalog(self.context)
             ledger.finish("done", after=after)
-        self.so_far.update(state=DeployState.DEPLOYED)
+        self.so_far.update(state=DeployState.DEPLOYED, ledger_head=ledger.head)
         return self.so_far.report
 
     def _point_back(self, failure: DbopsError) -> DbopsError:

@@ -60,6 +60,8 @@ class DeployReport:
     notes: tuple[str, ...] = ()
     restore_point: WayBack | None = None
     """With pgBackRest: the moment before the first change, and how to go back to it."""
+    ledger_head: str = ""
+    """The hash of the ledger's newest entry, to be kept elsewhere."""
 
 
 class CutOff(StrEnum):

@@ -157,6 +157,7 @@ class _Rollback:
                 for migration, way in self.plan:
                     self._take_back(migration, way, ledger, added[get_id(migration)])
             ledger.finish("done", after=fetch_live_catalog(self.context))
+            self.report = replace(self.report, ledger_head=ledger.head)
         return self.report
 
     def _make_way_back(self, ledger: Ledger) -> None:

@@ -52,6 +52,8 @@ class RollbackReport:
     dry_run: bool = False
     restore_point: WayBack | None = None
     """With pgBackRest: the moment before the first change, and how to go back to it."""
+    ledger_head: str = ""
+    """The hash of the ledger's newest entry, to be kept elsewhere."""
 
 
 Plan = Sequence[tuple[Migration, Way]]
