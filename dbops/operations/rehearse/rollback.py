@@ -32,11 +32,9 @@ def rehearse_rollback(
     build_plan(context, history, goal)
     exactly = Exactly(told=str(goal), migrations=migrations)
     with open_copy(context, history, RehearseOptions(backup=backup)) as copy:
-        # A restore point is of the whole server: none for a copy.
-        quiet = replace(context.settings, backup_engine="dump")
         started = time.monotonic()
         try:
-            report = roll_back(replace(context, settings=quiet), exactly)
+            report = roll_back(_speak_of_copy(context), exactly)
         except DbopsError as error:
             raise Refused(
                 f"on a copy of backup {copy.backup_id} the way back failed: "
@@ -49,5 +47,14 @@ def rehearse_rollback(
             taken_at=copy.taken_at,
             duration_s=round(time.monotonic() - started, 3),
             unapplied=report.unapplied,
-            notes=(*copy.notes, *report.notes),
+            notes=copy.notes,
         )
+
+
+def _speak_of_copy(context: Context) -> Context:
+    return replace(
+        context,
+        # A restore point is of the whole server: none for a copy.
+        settings=replace(context.settings, backup_engine="dump"),
+        progress=lambda line: context.progress(f"on the copy: {line}"),
+    )
