@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,12 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from dbops.core.chain import find_flaws
+from dbops.core.locks.standing import Blocked
+from dbops.core.migration import MigrationId
 from dbops.operations.deploy.run import open_run
+from dbops.postgres.applications import fetch_application
 from dbops.postgres.chain import ATTESTED, ENTRIES, fetch_entries, fetch_rows
+from dbops.postgres.history import fetch_run_steps, fetch_runs
 from dbops.postgres.ledger import Ledger
 from dbops.postgres.session import Connection
 from tests.databases import connect, temporary_database
@@ -355,6 +360,86 @@ def test_who_may_not_write_entries_writes_nothing_else(lab: Lab) -> None:
         with pytest.raises(psycopg.errors.CheckViolation):
             Ledger(session).record_act(done=True, message="terminated somebody")
         assert len(fetch_rows(session)) == before
+
+
+def test_entries_of_many_sessions_make_one_chain(lab: Lab) -> None:
+    tables = [*ATTESTED, ENTRIES]
+    lab.execute(
+        "CREATE SCHEMA crowd",
+        *(
+            f"CREATE TABLE crowd.{each} (LIKE public.{each} INCLUDING ALL)"
+            for each in tables
+        ),
+    )
+
+    def work(number: int) -> None:
+        with connect(lab.target) as session:
+            session.execute("SET search_path = crowd")
+            for _ in range(10):
+                Ledger(session).record_act(done=True, message=f"by {number}")
+
+    with ThreadPoolExecutor(max_workers=4) as executor:
+        list(executor.map(work, range(4)))
+    with connect(lab.target) as session:
+        session.execute("SET search_path = crowd")
+        entries, rows = fetch_entries(session), fetch_rows(session)
+        session.execute("DROP SCHEMA crowd CASCADE")
+
+    assert len(entries) == len(rows) == 40
+    assert find_flaws(entries, rows) == ()
+
+
+def test_an_older_ledger_is_read_and_written_without_a_chain(lab: Lab) -> None:
+    with connect(lab.target) as session, forgetting(session):
+        session.execute("DROP TABLE dbops_entry")
+        session.execute("ALTER TABLE dbops_deployment DROP COLUMN allowed")
+        session.execute(
+            "ALTER TABLE dbops_step DROP COLUMN down_digest, DROP COLUMN blocked_s,"
+            " DROP COLUMN blocked_sessions"
+        )
+        session.execute("ALTER TABLE dbops_rehearsal DROP COLUMN down_digest")
+        ledger = Ledger(session)
+        ledger.record_act(done=True, message="terminated somebody")
+        migration = MigrationId(lab.app, "0002_add_color")
+        step = ledger.start_step(
+            migration,
+            direction="forward",
+            description="",
+            before=None,
+            digest="1:ab",
+            down_digest="1:cd",
+        )
+        blocked = Blocked(sessions=2, longest_s=1.5)
+        ledger.finish_step(step, state="done", sql="", duration_s=1, blocked=blocked)
+        runs = fetch_runs(session)
+        steps = fetch_run_steps(session, [each.id for each in runs])
+        applied = fetch_application(session, migration)
+
+    assert ledger.head == ""
+    assert (runs[0].kind, runs[0].allowed) == ("locks", "[]")
+    assert [each.blocked_s for each in steps[runs[0].id]] == [0]
+    assert applied is not None
+    assert (applied.digest, applied.down_digest) == ("1:ab", "")
+
+
+def test_what_a_step_has_blocked_is_kept(lab: Lab) -> None:
+    with connect(lab.target) as session, forgetting(session):
+        ledger = Ledger(session)
+        ledger.record_act(done=True, message="")
+        step = ledger.start_step(
+            MigrationId(lab.app, "0009_later"),
+            direction="forward",
+            description="",
+            before=None,
+        )
+        blocked = Blocked(sessions=2, longest_s=1.5)
+        ledger.finish_step(step, state="done", sql="", duration_s=1, blocked=blocked)
+        [run_row, *_] = fetch_runs(session)
+        [found] = fetch_run_steps(session, [run_row.id])[run_row.id]
+        flaws = find_flaws(fetch_entries(session), fetch_rows(session))
+
+    assert (found.blocked_sessions, found.blocked_s) == (2, 1.5)
+    assert flaws == ()
 
 
 def test_guards_that_were_let_pass_are_told_by_name(lab: Lab) -> None:

@@ -192,14 +192,45 @@ def test_refuses_what_is_no_place_to_go_back_to(lab: Lab) -> None:
             roll_back(lab, "--to-deployment", "ffffffff-ffff"),
             roll_back(lab, lab.app, "0001", "--to-deployment", back["id"]),
             roll_back(lab, lab.app),
+            roll_back(lab, lab.app, "0001", "--backup", "new"),
             roll_back(lab, "dbops", "zero"),
             roll_back(lab, "dbops", "0003"),
         )
     ]
 
     where = "say where to go back to: APP and NAME, or --to-deployment ID"
-    assert [code for code, _ in told] == [4, 2, 2, 2, 4, 4]
+    assert [code for code, _ in told] == [4, 2, 2, 2, 2, 4, 4]
     assert "has applied no migration that could be taken back" in told[0][1]
     assert told[1][1] == 'the ledger has no run "ffffffff-ffff"'
     assert told[2][1] == told[3][1] == where
-    assert all("who deployed what would be forgotten" in each for _, each in told[4:])
+    assert told[4][1] == "--backup names what --rehearse is done on"
+    assert all("who deployed what would be forgotten" in each for _, each in told[5:])
+
+
+def test_a_squash_goes_back_as_one_or_not_at_all(lab: Lab) -> None:
+    add_color(lab)
+    second = deploy(lab)
+    (first,) = run(lab, "dbops_history", "--json").json["runs"][1:]
+    lab.write_migration(
+        "0001_squashed_0002",
+        f"""
+        {THING}
+        migrations.AddField("Thing", "color", models.TextField(default="")),
+        ]
+    replaces = [("{lab.app}", "0001_initial"), ("{lab.app}", "0002_add_color")]
+    more = [
+        """,
+        down=f'DROP TABLE "{lab.app}_thing";',
+        dependencies=[],
+    )
+
+    half = roll_back(lab, "--to-deployment", second)
+    whole = roll_back(lab, "--to-deployment", first["id"])
+
+    assert half.code == 4
+    assert (
+        "stands for migrations from before that, too" in half.json["error"]["message"]
+    )
+    assert whole.code == 0, whole.err
+    assert whole.json["unapplied"] == [f"{lab.app}.0001_squashed_0002"]
+    assert lab.fetch_history() == []

@@ -54,7 +54,6 @@ class Command(DbopsCommand):
         )
         parser.add_argument(
             "--backup",
-            default="latest",
             metavar="ID",
             help="the backup to rehearse on: its id, latest, or new (default: latest)",
         )
@@ -69,7 +68,9 @@ class Command(DbopsCommand):
         """Take back what came after it."""
         rehearsal = None
         if options["rehearse"]:
-            rehearsal = rehearse_rollback(context, self.goal, backup=options["backup"])
+            rehearsal = rehearse_rollback(
+                context, self.goal, backup=options["backup"] or "latest"
+            )
         report = roll_back(
             context,
             self.goal,
@@ -84,6 +85,11 @@ class Command(DbopsCommand):
 
 
 def _read_goal(options: dict[str, Any]) -> Goal:
+    if options["backup"] and not options["rehearse"]:
+        raise UsageError(
+            "--backup names what --rehearse is done on",
+            hint="add --rehearse, or take a backup: manage.py dbops_backup",
+        )
     app, name = options["app_label"], options["migration"]
     run = options["to_deployment"]
     if run and not app:

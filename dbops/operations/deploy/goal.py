@@ -123,14 +123,14 @@ def _list_since(
     connection = context.connect()
     run = find_run(connection, goal.run)
     _require_applied(run)
-    in_runs = fetch_applied_since(connection, run.started_at) & history.applied
     numbers = _number(history)
-    if not in_runs:
+    since = fetch_applied_since(connection, run.started_at) & numbers.keys()
+    if not since:
         return []
-    first = min(numbers[each] for each in in_runs)
-    chosen = {each for each in history.applied if numbers[each] >= first}
-    chosen |= _find_dependents(history, chosen)
-    ordered = sorted(chosen, key=lambda each: numbers[each], reverse=True)
+    first = min(numbers[each] for each in since)
+    order = _find_later(history, numbers, first)
+    chosen = set(order) | _find_dependents(history, order)
+    ordered = sorted(chosen, key=lambda each: order.get(each, 0), reverse=True)
     if not _is_possible(history, ordered):
         ordered = [
             get_id(each)
@@ -140,6 +140,44 @@ def _list_since(
     return [history.find(each) for each in ordered]
 
 
+def _number(history: History) -> dict[MigrationId, int]:
+    """Return the numbers that Django's history has for what was applied, in order."""
+    # Beside the rows of the history there are migrations: squashes that stand for them.
+    recorded: dict[tuple[str, str], Any] = dict(history.loader.applied_migrations)
+    return {
+        MigrationId(*key): int(row.pk)
+        for key, row in recorded.items()
+        if hasattr(row, "pk")
+    }
+
+
+def _find_later(
+    history: History, numbers: dict[MigrationId, int], first: int
+) -> dict[MigrationId, int]:
+    """Return the applied migrations from this number on, with theirs.
+
+    Raises:
+        Refused: one is a squash of earlier ones, too.
+    """
+    found = {}
+    for migration in history.applied_plan:
+        names = [
+            get_id(migration),
+            *(MigrationId(*each) for each in migration.replaces),
+        ]
+        known = [numbers[each] for each in names if each in numbers]
+        if not known or max(known) < first:
+            continue
+        if min(known) < first:
+            raise Refused(
+                f'"{get_id(migration)}" stands for migrations from before that, too, '
+                "and is taken back as one",
+                hint="manage.py dbops_rollback APP NAME, if all of it is to go",
+            )
+        found[get_id(migration)] = max(known)
+    return found
+
+
 def _require_applied(run: RunRow) -> None:
     if run.kind in OTHER_KINDS:
         raise Refused(
@@ -147,20 +185,6 @@ def _require_applied(run: RunRow) -> None:
             "has applied no migration that could be taken back",
             hint=OTHER_KINDS[run.kind],
         )
-
-
-def _number(history: History) -> dict[MigrationId, int]:
-    """Return the numbers that Django gave the applied migrations, in that order."""
-    # The stubs take the history's rows for migrations.
-    recorded: dict[tuple[str, str], Any] = dict(history.loader.applied_migrations)
-    rows = {MigrationId(*key): int(row.pk) for key, row in recorded.items()}
-    numbers = {}
-    for migration in history.applied_plan:
-        names = [MigrationId(*each) for each in migration.replaces]
-        # A squash stands for what was applied in its place.
-        known = [rows[each] for each in (get_id(migration), *names) if each in rows]
-        numbers[get_id(migration)] = min(known, default=0)
-    return numbers
 
 
 def _find_dependents(

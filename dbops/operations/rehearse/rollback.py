@@ -9,7 +9,11 @@ from dbops.errors import DbopsError, Refused
 from dbops.operations.context import Context
 from dbops.operations.deploy.goal import Exactly, Goal, list_backwards
 from dbops.operations.deploy.rollback import roll_back
-from dbops.operations.deploy.rollback_plan import RollbackRehearsal, build_plan
+from dbops.operations.deploy.rollback_plan import (
+    RollbackRehearsal,
+    RollbackReport,
+    build_plan,
+)
 from dbops.operations.history import get_id, read_history
 from dbops.operations.rehearse.database import open_copy
 from dbops.operations.rehearse.report import RehearseOptions
@@ -40,7 +44,7 @@ def rehearse_rollback(
                 f"on a copy of backup {copy.backup_id} the way back failed: "
                 f"{error.message}; nothing was changed",
                 hint=error.hint,
-                report=error.report,
+                report=_leave_unapplied(error.report),
             ) from error
         return RollbackRehearsal(
             backup_id=copy.backup_id or "",
@@ -49,6 +53,13 @@ def rehearse_rollback(
             unapplied=report.unapplied,
             notes=copy.notes,
         )
+
+
+def _leave_unapplied(report: object) -> object:
+    """Return the report without what was taken back on the copy alone."""
+    if not isinstance(report, RollbackReport):
+        return report
+    return replace(report, unapplied=())
 
 
 def _speak_of_copy(context: Context) -> Context:
