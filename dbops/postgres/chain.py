@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
+import psycopg
 from psycopg import sql
-from psycopg.rows import class_row, dict_row
+from psycopg.rows import RowFactory, class_row, dict_row
+from psycopg.types.datetime import TimestamptzLoader
 
 from dbops.core.chain import (
     Entry,
@@ -23,6 +25,7 @@ from dbops.core.chain import (
 from dbops.postgres.session import Connection
 from dbops.sql import load
 
+Rows = TypeVar("Rows")
 ATTESTED = {
     "dbops_catalog": "fingerprint",
     "dbops_deployment": "id",
@@ -65,7 +68,7 @@ class Chain:
         query = sql.SQL("SELECT * FROM {} WHERE {} = %s").format(
             sql.Identifier(table), sql.Identifier(ATTESTED[table])
         )
-        with self._connection.cursor(row_factory=dict_row) as cursor:
+        with _open_cursor(self._connection, dict_row) as cursor:
             row = cursor.execute(query, [key]).fetchone()
         if row is not None:
             self.append(event, table, row)
@@ -129,15 +132,24 @@ def write_attested(
         return chain.head
 
 
+def _open_cursor(
+    connection: Connection, rows: RowFactory[Rows]
+) -> psycopg.Cursor[Rows]:
+    """Return a cursor whose times have a zone: Django's, without USE_TZ, have none."""
+    cursor = connection.cursor(row_factory=rows)
+    cursor.adapters.register_loader("timestamptz", TimestamptzLoader)
+    return cursor
+
+
 def fetch_head(connection: Connection) -> Entry | None:
     """Return the newest entry."""
-    with connection.cursor(row_factory=class_row(Entry)) as cursor:
+    with _open_cursor(connection, class_row(Entry)) as cursor:
         return cursor.execute(load("chain_head")).fetchone()
 
 
 def fetch_entries(connection: Connection) -> list[Entry]:
     """Return all entries, in order."""
-    with connection.cursor(row_factory=class_row(Entry)) as cursor:
+    with _open_cursor(connection, class_row(Entry)) as cursor:
         return cursor.execute(load("chain_entries")).fetchall()
 
 
@@ -150,7 +162,7 @@ def fetch_rows(connection: Connection) -> dict[RowKey, Row]:
         query = sql.SQL("SELECT * FROM {} ORDER BY {}").format(
             sql.Identifier(table), sql.Identifier(key)
         )
-        with connection.cursor(row_factory=dict_row) as cursor:
+        with _open_cursor(connection, dict_row) as cursor:
             for row in cursor.execute(query):
                 rows[table, str(row[key])] = row
     return rows

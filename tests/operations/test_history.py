@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from psycopg import sql
 from psycopg.rows import dict_row
+from psycopg.types.datetime import TimestamptzLoader
 
 from dbops.core.chain import find_flaws
 from dbops.core.locks.standing import Blocked
@@ -387,6 +388,23 @@ def test_entries_of_many_sessions_make_one_chain(lab: Lab) -> None:
 
     assert len(entries) == len(rows) == 40
     assert find_flaws(entries, rows) == ()
+
+
+def test_a_session_whose_times_have_no_zone_attests_the_same(lab: Lab) -> None:
+    """Django's is one where USE_TZ is off."""
+
+    class Naive(TimestamptzLoader):
+        def load(self, data: Any) -> Any:
+            return super().load(data).replace(tzinfo=None)
+
+    with connect(lab.target) as session, forgetting(session):
+        session.execute("SET LOCAL TimeZone = 'Asia/Kathmandu'")
+        session.adapters.register_loader("timestamptz", Naive)
+        Ledger(session).record_act(done=True, message="")
+        session.adapters.register_loader("timestamptz", TimestamptzLoader)
+        session.execute("SET LOCAL TimeZone = 'America/New_York'")
+
+        assert find_flaws(fetch_entries(session), fetch_rows(session)) == ()
 
 
 def test_an_older_ledger_is_read_and_written_without_a_chain(lab: Lab) -> None:
