@@ -39,6 +39,7 @@ from dbops.operations.develop.reset import ResetReport
 from dbops.operations.doctor.doctor import DoctorReport
 from dbops.operations.drift.drift import DriftReport
 from dbops.operations.ledger.report import (
+    AcceptReport,
     ExportReport,
     HistoryAction,
     HistoryReport,
@@ -99,6 +100,7 @@ HISTORY_REPORTS: dict[HistoryAction, Any] = {
     HistoryAction.SHOW: RunReport,
     HistoryAction.VERIFY: LedgerVerifyReport,
     HistoryAction.EXPORT: ExportReport,
+    HistoryAction.ACCEPT: AcceptReport,
 }
 SUBCOMMANDS = [
     ("dbops_backups", action, report) for action, report in BACKUPS_REPORTS.items()

@@ -21,6 +21,8 @@ LONGEST_TEXT = 200
 """Longer texts (SQL, catalogs, reports) are attested by their SHA-256."""
 SHORTEST_HEAD = 8
 """Of a hash that somebody has kept, and that is looked for by its beginning."""
+GONE = "null"
+"""The content of an entry that attests that there is no such row."""
 EMPTY: tuple[object, ...] = (None, "", 0, 0.0, "[]")
 """What a column may hold that did not exist when its row was attested."""
 
@@ -58,6 +60,10 @@ class FlawKind(StrEnum):
     ROW_UNATTESTED = "row_unattested"
     HEAD_UNKNOWN = "head_unknown"
     NO_CHAIN = "no_chain"
+
+
+OF_ROWS = (FlawKind.ROW_EDITED, FlawKind.ROW_DELETED, FlawKind.ROW_UNATTESTED)
+"""The flaws that leave the chain itself whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,6 +239,8 @@ def _check_rows(
     for key, entry in attested.items():
         name = f"{key[0]} {key[1][:36]}"
         if key not in rows:
+            if entry.content == GONE:
+                continue
             yield Flaw(
                 kind=FlawKind.ROW_DELETED,
                 name=name,
@@ -264,6 +272,13 @@ def find_changed(entry: Entry, row: Row) -> list[str]:
     except (ValueError, AttributeError):
         return ["its entry"]
     return [each for each in names if not _is_same(expected, found, each)]
+
+
+def is_attested(entry: Entry | None, row: Row | None) -> bool:
+    """Say whether a row, or that there is none, is as its last entry has it."""
+    if row is None:
+        return entry is None or entry.content == GONE
+    return entry is not None and not find_changed(entry, row)
 
 
 def _is_same(expected: Row, found: Row, name: str) -> bool:

@@ -14,6 +14,7 @@ from psycopg.rows import RowFactory, class_row, dict_row
 from psycopg.types.datetime import TimestamptzLoader
 
 from dbops.core.chain import (
+    GONE,
     Entry,
     Row,
     RowKey,
@@ -82,6 +83,18 @@ class Chain:
             table_name=table,
             row_key=str(row[ATTESTED[table]]),
             content=canonicalise(row),
+        )
+        self._connection.execute(load("chain_append"), asdict(self._last))
+
+    def append_gone(self, event: str, key: RowKey) -> None:
+        """Add an entry that there is no such row."""
+        self._last = build_entry(
+            self._last,
+            recorded_at=datetime.now(UTC),
+            event=event,
+            table_name=key[0],
+            row_key=key[1],
+            content=GONE,
         )
         self._connection.execute(load("chain_append"), asdict(self._last))
 
@@ -180,7 +193,7 @@ def attest_restored(
     with open_chain(connection) as chain:
         for key, row in fetch_rows(connection).items():
             entry = attested.get(key)
-            if entry is None:
+            if entry is None or entry.content == GONE:
                 if key in brought:
                     chain.append(RESTORED, key[0], row)
             elif (

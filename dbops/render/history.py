@@ -12,6 +12,7 @@ from rich.text import Text
 
 from dbops.core.words import count_of, shorten
 from dbops.operations.ledger.report import (
+    AcceptReport,
     ExportReport,
     HistoryReport,
     LedgerVerifyReport,
@@ -57,6 +58,8 @@ def render_history(report: Any) -> RenderableType:
             return _render_verification(report)
         case ExportReport():
             return _render_export(report)
+        case AcceptReport():
+            return _render_accepted(report)
         case _:
             return _render_list(report)
 
@@ -237,6 +240,14 @@ def _render_verification(report: LedgerVerifyReport) -> RenderableType:
         return Group(facts, *listed, build_verdict(told, good=False))
     told = "The ledger is as it was written"
     return Group(facts, build_verdict(told, good=True))
+
+
+def _render_accepted(report: AcceptReport) -> RenderableType:
+    listed = [Text(str(each)) for each in report.accepted]
+    count = count_of(len(report.accepted), "row")
+    told = f"{count} attested as found" if listed else "Nothing to accept"
+    facts = build_facts([("Newest", report.ledger_head)])
+    return Group(*listed, facts, build_verdict(told, good=True))
 
 
 def _render_export(report: ExportReport) -> RenderableType:

@@ -302,6 +302,45 @@ def test_says_which_columns_were_edited_and_ends_with_3(edited: Lab) -> None:
     assert outcome.out.splitlines()[-1] == "Not as it was written: 3 flaws"
 
 
+def test_what_was_written_past_the_chain_is_accepted_by_a_person(lab: Lab) -> None:
+    lab.execute(
+        "CREATE TABLE entries_aside AS TABLE dbops_entry",
+        "CREATE TABLE backups_aside AS TABLE dbops_backup",
+        "UPDATE dbops_backup SET location = 'elsewhere'",
+        "INSERT INTO dbops_backup SELECT (jsonb_populate_record(b, jsonb_build_object("
+        "'backup_id', 'of an older release'))).* FROM dbops_backup b",
+    )
+    try:
+        before = lab.run("dbops_history", "verify", "--json")
+        alone = lab.run("dbops_history", "accept")
+        accepted = history(lab, "accept", "--yes")
+        lab.execute("DELETE FROM dbops_backup WHERE backup_id ~ '^of'")
+        gone = history(lab, "accept", "--yes")
+        after = history(lab, "verify", "--head", before.json["ledger_head"])
+        events = lab.fetch_value(
+            "SELECT array_agg(DISTINCT event) FROM dbops_entry WHERE event ~ '^acc'"
+        )
+        lab.execute("DELETE FROM dbops_entry WHERE position = 3")
+        broken = lab.run("dbops_history", "accept", "--yes")
+    finally:
+        for table in ("entry", "backup"):
+            aside = {"entry": "entries_aside", "backup": "backups_aside"}[table]
+            lab.execute(
+                f"DELETE FROM dbops_{table}",
+                f"INSERT INTO dbops_{table} SELECT * FROM {aside}",
+                f"DROP TABLE {aside}",
+            )
+
+    assert (before.code, alone.code, broken.code) == (3, 2, 4)
+    assert [each["kind"] for each in accepted["accepted"]] == [
+        "row_edited",
+        "row_unattested",
+    ]
+    assert [each["kind"] for each in gone["accepted"]] == ["row_deleted"]
+    assert after["flaws"] == []
+    assert len(events) == 1
+
+
 def test_an_export_is_verified_without_a_server(lab: Lab, tmp_path: Path) -> None:
     file = tmp_path / "ledger.jsonl"
     head = history(lab, "export", str(file))["ledger_head"]

@@ -11,9 +11,10 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from dbops.errors import UsageError
-from dbops.management.base import DbopsCommand
+from dbops.management.base import DbopsCommand, add_yes_option
 from dbops.models import Deployment
 from dbops.operations.context import Context
+from dbops.operations.ledger.accept import accept_ledger
 from dbops.operations.ledger.history import (
     HistoryFilter,
     list_history,
@@ -29,6 +30,7 @@ HELP = {
     HistoryAction.SHOW: "everything about one run, with each statement as executed",
     HistoryAction.VERIFY: "was any row edited, deleted or inserted?",
     HistoryAction.EXPORT: "write the ledger to a file, as JSON Lines",
+    HistoryAction.ACCEPT: "attest rows that were written past the chain, as they are",
 }
 
 
@@ -37,9 +39,16 @@ class Command(DbopsCommand):
 
     help = (
         "The ledger: what ran, when, by whom and from where, how long, what a "
-        "rehearsal foretold, which guards were let pass, and how it ended. Reads only. "
+        "rehearsal foretold, which guards were let pass, and how it ended. All but "
+        "accept only read. "
         "Exit code 3: verify found what is not as it was written."
     )
+
+    effect = "attests what was written past the chain, in the ledger of"
+
+    def needs_consent(self, options: dict[str, Any]) -> bool:
+        """Ask before an edit is accepted."""
+        return bool(options["action"] is HistoryAction.ACCEPT)
 
     def add_options(self, parser: CommandParser) -> None:
         """Declare the subcommands, and the filters of the list."""
@@ -63,6 +72,8 @@ class Command(DbopsCommand):
         )
         export = add(HistoryAction.EXPORT)
         export.add_argument("file", metavar="FILE", help="is replaced if it is there")
+        accept = add(HistoryAction.ACCEPT)
+        add_yes_option(accept, help_text="do not ask for the database's name")
 
     def operate(self, context: Context, options: dict[str, Any]) -> object:
         """Do what the subcommand says."""
@@ -78,6 +89,8 @@ class Command(DbopsCommand):
                 )
             case HistoryAction.EXPORT:
                 return export_ledger(context, options["file"])
+            case HistoryAction.ACCEPT:
+                return accept_ledger(context)
             case _:
                 return list_history(context, _read_filter(options))
 

@@ -20,6 +20,7 @@ class HistoryAction(StrEnum):
     SHOW = "show"
     VERIFY = "verify"
     EXPORT = "export"
+    ACCEPT = "accept"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,4 +141,13 @@ class ExportReport:
     file: str
     entries: int
     rows: int
+    ledger_head: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptReport:
+    """What is attested now as it was found."""
+
+    action: HistoryAction = HistoryAction.ACCEPT
+    accepted: tuple[Flaw, ...]
     ledger_head: str
