@@ -42,6 +42,10 @@ class Deployment(models.Model):
     fingerprint_before = models.TextField()
     fingerprint_after = models.TextField()
     message = models.TextField()
+    # Defaults of the database: releases that do not know the column write here too.
+    allowed = models.TextField(
+        db_default="[]", help_text=_("guards that a person let pass, as JSON")
+    )
 
     class Meta:
         db_table = "dbops_deployment"
@@ -87,6 +91,15 @@ class Step(models.Model):
     # A default of the database: releases that do not know the column write here too.
     digest = models.TextField(
         db_default="", help_text=_("of the migration as it was applied")
+    )
+    down_digest = models.TextField(
+        db_default="", help_text=_("of its down.sql then; empty where there was none")
+    )
+    blocked_sessions = models.IntegerField(
+        db_default=0, help_text=_("the most that it kept waiting at one moment")
+    )
+    blocked_s = models.FloatField(
+        db_default=0.0, help_text=_("the longest that one of them waited")
     )
 
     class Meta:
@@ -150,6 +163,9 @@ class Rehearsal(models.Model):
     round_trip = models.TextField()
     duration_s = models.FloatField()
     report = models.TextField(help_text=_("all that was seen, as JSON"))
+    down_digest = models.TextField(
+        db_default="", help_text=_("of its down.sql then; empty where there was none")
+    )
 
     class Meta:
         db_table = "dbops_rehearsal"
@@ -158,3 +174,28 @@ class Rehearsal(models.Model):
 
     def __str__(self) -> str:
         return f"{self.app}.{self.migration} {self.round_trip}"
+
+
+class Entry(models.Model):
+    """What was written to one row of the ledger, chained by hash to what was before.
+
+    Only added to. See `dbops.core.chain`.
+    """
+
+    position = models.BigIntegerField(primary_key=True, help_text=_("from 1"))
+    recorded_at = models.DateTimeField()
+    event = models.TextField(help_text=_("what was written"))
+    table_name = models.TextField()
+    row_key = models.TextField()
+    content = models.TextField(help_text=_("the row after it, as JSON"))
+    previous = models.TextField(help_text=_("hash of the entry before"))
+    hash = models.TextField()
+
+    class Meta:
+        db_table = "dbops_entry"
+        ordering = ("position",)
+        verbose_name = _("entry")
+        verbose_name_plural = _("entries")
+
+    def __str__(self) -> str:
+        return f"{self.position} {self.event} {self.hash[:12]}"

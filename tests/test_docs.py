@@ -38,6 +38,14 @@ from dbops.operations.develop.push import PushReport
 from dbops.operations.develop.reset import ResetReport
 from dbops.operations.doctor.doctor import DoctorReport
 from dbops.operations.drift.drift import DriftReport
+from dbops.operations.ledger.report import (
+    AcceptReport,
+    ExportReport,
+    HistoryAction,
+    HistoryReport,
+    LedgerVerifyReport,
+    RunReport,
+)
 from dbops.operations.locks.locks import LocksReport
 from dbops.operations.pull.pull import PullReport
 from dbops.operations.rehearse.report import RehearseReport
@@ -87,6 +95,16 @@ BACKUPS_REPORTS: dict[Action, Any] = {
     Action.PRUNE: PruneReport,
     Action.CHECK: BackupCheckReport,
 }
+HISTORY_REPORTS: dict[HistoryAction, Any] = {
+    HistoryAction.LIST: HistoryReport,
+    HistoryAction.SHOW: RunReport,
+    HistoryAction.VERIFY: LedgerVerifyReport,
+    HistoryAction.EXPORT: ExportReport,
+    HistoryAction.ACCEPT: AcceptReport,
+}
+SUBCOMMANDS = [
+    ("dbops_backups", action, report) for action, report in BACKUPS_REPORTS.items()
+] + [("dbops_history", action, report) for action, report in HISTORY_REPORTS.items()]
 
 each_page = pytest.mark.parametrize(
     "page", PAGES, ids=lambda page: str(page.relative_to(CHECKOUT))
@@ -302,13 +320,17 @@ def test_json_documents_have_the_fields_of_the_reports(command: str) -> None:
     assert document.keys() == common | {each.name for each in fields(REPORTS[command])}
 
 
-@pytest.mark.parametrize("action", BACKUPS_REPORTS)
-def test_json_documents_have_the_fields_of_each_subcommand(action: Action) -> None:
-    (document,) = (each for each in find_documents() if each.get("action") == action)
+@pytest.mark.parametrize(("command", "action", "report"), SUBCOMMANDS)
+def test_json_documents_have_the_fields_of_each_subcommand(
+    command: str, action: str, report: Any
+) -> None:
+    (document,) = (
+        each
+        for each in find_documents()
+        if each["command"] == command and each.get("action") == action
+    )
     common = {"command", "ok", "exit_code", "database"}
-    expected = {each.name for each in fields(BACKUPS_REPORTS[action])}
-    assert document.keys() == common | expected
-    assert document["command"] == "dbops_backups"
+    assert document.keys() == common | {each.name for each in fields(report)}
 
 
 def test_the_document_of_locks_shows_each_kind_of_line() -> None:

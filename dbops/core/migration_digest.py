@@ -39,6 +39,18 @@ def digest_source(source: str, sql: Iterable[str] = ()) -> str:
     return f"{VERSION}:{hashlib.sha256(''.join(pieces).encode()).hexdigest()[:32]}"
 
 
+def digest_sql(text: str) -> str:
+    """Return the digest of an SQL file; comments count, for some of them are orders.
+
+    >>> digest_sql("SELECT 1;\\n") == digest_sql("SELECT 1;\\r\\n\\n")
+    True
+    >>> digest_sql("SELECT 1;") == digest_sql("-- dbops: no-transaction\\nSELECT 1;")
+    False
+    """
+    lines = "\n".join(line.rstrip() for line in text.strip().splitlines())
+    return f"{VERSION}:{hashlib.sha256(lines.encode()).hexdigest()[:32]}"
+
+
 def is_comparable(first: str, second: str) -> bool:
     """Tell whether two digests were made by the same rules.
 

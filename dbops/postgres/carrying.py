@@ -8,6 +8,15 @@ from psycopg import sql
 
 from dbops.core.catalog import Catalog
 from dbops.core.migration import MigrationId
+from dbops.postgres.chain import (
+    ATTESTED,
+    ENTRIES,
+    attest_restored,
+    chain_exists,
+    fetch_head,
+    fetch_rows,
+    write_attested,
+)
 from dbops.postgres.ledger import (
     Ledger,
     fetch_digests,
@@ -19,13 +28,7 @@ from dbops.postgres.session import Connection
 from dbops.postgres.snapshot import fetch_applied_migrations
 from dbops.sql import load
 
-KEYS = {
-    "dbops_catalog": "fingerprint",
-    "dbops_deployment": "id",
-    "dbops_backup": "backup_id",
-    "dbops_step": "id",
-    "dbops_rehearsal": "id",
-}
+KEYS = {**ATTESTED, ENTRIES: "position"}
 """The ledger's tables and their primary keys, in an order that foreign keys allow.
 Those that an older ledger does not have are passed over."""
 RESTORED = "restored"
@@ -71,18 +74,49 @@ def carry_ledger(
         if not ledger_exists(restored):
             return None
         was, becomes = _fetch_state(live), _fetch_state(restored)
-        carried = _carry_tables(live, restored) if ledger_exists(live) else 0
+        carried = _carry_chained(live, restored) if ledger_exists(live) else 0
         if carried is None:
             return None
         ended = f"ended by the restore of backup {backup_id}"
-        restored.execute(load("ledger_end_unfinished"), {"message": ended})
+        write_attested(
+            restored,
+            "ledger_end_unfinished",
+            {"message": ended},
+            table="dbops_deployment",
+        )
         ledger = Ledger(restored)
         ledger.start("restore", before=before)
         ledger.name_backup(backup_id)
         _record_steps(restored, ledger, was, becomes)
         # No fingerprint: nobody has compared the schema with the migrations' yet.
-        ledger.finish("done", message=message)
+        ledger.finish("done", message=f"{message}{_tell_lost_chain(live, restored)}")
     return carried
+
+
+def _carry_chained(live: Connection, restored: Connection) -> int | None:
+    """Carry the tables, and go on with the chain of the live ledger.
+
+    The backup's own entries are the beginning of those, or of another chain: of a
+    ledger that was begun anew since.
+    """
+    columns = _find_columns(live, restored)
+    if columns is None:
+        return None
+    if ENTRIES not in columns:
+        return _carry_tables(live, restored, columns)
+    known, had = fetch_rows(live), fetch_rows(restored).keys()
+    restored.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(ENTRIES)))
+    carried = _carry_tables(live, restored, columns)
+    attest_restored(restored, known, frozenset(had - known.keys()))
+    return carried
+
+
+def _tell_lost_chain(live: Connection, restored: Connection) -> str:
+    """Say which chain has ended, where the backup is older than any."""
+    if chain_exists(restored) or not chain_exists(live):
+        return ""
+    head = fetch_head(live)
+    return f"; the chain of entries until now ended with {head.hash}" if head else ""
 
 
 def _fetch_state(connection: Connection) -> _State:
@@ -100,13 +134,24 @@ def _fetch_state(connection: Connection) -> _State:
     )
 
 
-def _carry_tables(live: Connection, restored: Connection) -> int | None:
+def _find_columns(
+    live: Connection, restored: Connection
+) -> dict[str, list[str]] | None:
+    """Return the columns of the restored ledger; None where the live one lacks some."""
     columns = {
         name: found for name in KEYS if (found := _fetch_columns(restored, name))
     }
     if any(set(columns[name]) - set(_fetch_columns(live, name)) for name in columns):
         return None
-    return sum(_carry(live, restored, name, columns[name]) for name in columns)
+    return columns
+
+
+def _carry_tables(
+    live: Connection, restored: Connection, columns: dict[str, list[str]]
+) -> int:
+    """Return how many rows were new or changed, without the entries about them."""
+    counts = {name: _carry(live, restored, name, columns[name]) for name in columns}
+    return sum(count for name, count in counts.items() if name != ENTRIES)
 
 
 def _fetch_columns(connection: Connection, table: str) -> list[str]:

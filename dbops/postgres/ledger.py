@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import getpass
+import json
 import socket
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,12 +17,32 @@ from psycopg.rows import class_row
 from dbops import __version__
 from dbops.core.catalog import Catalog, read_catalog, write_catalog
 from dbops.core.journal import Journal, build_journal
+from dbops.core.locks.standing import Blocked
 from dbops.core.migration import MigrationId
+from dbops.postgres.chain import write_attested
 from dbops.postgres.session import Connection
 from dbops.sql import load
 
 ADOPTED = "adopted"
 """The description of a step that recorded a migration without running its SQL."""
+NOBODY = Blocked()
+_DEPLOYMENT, _STEP = ("dbops_deployment", "id"), ("dbops_step", "id")
+_WRITES = {
+    "ledger_start_deployment": _DEPLOYMENT,
+    "ledger_record_allowed": _DEPLOYMENT,
+    "ledger_name_backup": _DEPLOYMENT,
+    "ledger_remark": _DEPLOYMENT,
+    "ledger_record_act": _DEPLOYMENT,
+    "ledger_finish_deployment": _DEPLOYMENT,
+    "ledger_start_step": _STEP,
+    "ledger_record_digest": _STEP,
+    "ledger_record_down_digest": _STEP,
+    "ledger_record_blocked": _STEP,
+    "ledger_finish_step": _STEP,
+    "ledger_record_backup": ("dbops_backup", "backup_id"),
+    "ledger_save_catalog": ("dbops_catalog", "fingerprint"),
+}
+"""The table that each query writes to, and its parameter that names the row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +109,12 @@ def ledger_exists(connection: Connection) -> bool:
     return row is not None and bool(row[0])
 
 
+def has_column(connection: Connection, table: str, column: str) -> bool:
+    """Say whether the ledger's table has the column: an older one may not."""
+    rows = connection.execute(load("ledger_columns"), {"name": table}).fetchall()
+    return (column,) in rows
+
+
 def _has_digests(connection: Connection) -> bool:
     row = connection.execute(load("ledger_has_digests")).fetchone()
     return row is not None and bool(row[0])
@@ -116,9 +144,12 @@ def fetch_needed_backups(connection: Connection) -> list[NeededBackup]:
 
 def record_verification(connection: Connection, backup_id: str, verified: str) -> None:
     """Write down how far a backup is proven now, where the ledger knows it."""
-    connection.execute(
-        load("ledger_record_verification"),
+    write_attested(
+        connection,
+        "ledger_record_verification",
         {"backup_id": backup_id, "verified": verified},
+        table="dbops_backup",
+        key=backup_id,
     )
 
 
@@ -184,10 +215,12 @@ class Ledger:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.deployment_id = uuid4()
+        self.head = ""
+        """The hash of the newest entry of the chain; empty where there is none."""
         self._remark = ""
 
-    def start(self, kind: str, *, before: Catalog) -> None:
-        """Write down that it begins, on this schema."""
+    def start(self, kind: str, *, before: Catalog, allowed: Iterable[str] = ()) -> None:
+        """Write down that it begins, on this schema, with these guards let pass."""
         self._save(before)
         self._execute(
             "ledger_start_deployment",
@@ -199,6 +232,16 @@ class Ledger:
             dbops_version=__version__,
             fingerprint_before=before.fingerprint,
         )
+        self.record_allowed(allowed)
+
+    def record_allowed(self, guards: Iterable[str]) -> None:
+        """Write down which guards a person has let pass, by their names."""
+        if names := sorted(set(guards)):
+            self._execute(
+                "ledger_record_allowed",
+                id=self.deployment_id,
+                allowed=json.dumps(names),
+            )
 
     def resume(self, deployment: UUID) -> None:
         """Go on with the record of a deployment that was cut off."""
@@ -239,6 +282,7 @@ class Ledger:
         before: Catalog | None,
         operation: int | None = None,
         digest: str = "",
+        down_digest: str = "",
     ) -> UUID:
         """Write down that a step begins, and return its id."""
         step = uuid4()
@@ -257,6 +301,8 @@ class Ledger:
         )
         if digest and _has_digests(self._connection):
             self._execute("ledger_record_digest", id=step, digest=digest)
+        if down_digest and has_column(self._connection, "dbops_step", "down_digest"):
+            self._execute("ledger_record_down_digest", id=step, down_digest=down_digest)
         return step
 
     def finish_step(
@@ -268,10 +314,18 @@ class Ledger:
         duration_s: float | None,
         after: Catalog | None = None,
         message: str = "",
+        blocked: Blocked = NOBODY,
     ) -> None:
-        """Write down how a step ended."""
+        """Write down how a step ended, and whom it has kept waiting."""
         if after is not None:
             self._save(after)
+        if blocked.sessions and has_column(self._connection, "dbops_step", "blocked_s"):
+            self._execute(
+                "ledger_record_blocked",
+                id=step,
+                blocked_sessions=blocked.sessions,
+                blocked_s=blocked.longest_s,
+            )
         self._execute(
             "ledger_finish_step",
             id=step,
@@ -304,7 +358,11 @@ class Ledger:
         )
 
     def _execute(self, name: str, **parameters: Any) -> None:
-        self._connection.execute(load(name), parameters)
+        table, key = _WRITES[name]
+        head = write_attested(
+            self._connection, name, parameters, table=table, key=parameters[key]
+        )
+        self.head = head or self.head
 
 
 def find_actor() -> str:

@@ -6,13 +6,15 @@ import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID, uuid4
 
 from psycopg.rows import class_row
 
 from dbops import __version__
 from dbops.core.migration import MigrationId
-from dbops.postgres.ledger import find_actor
+from dbops.postgres.chain import write_attested
+from dbops.postgres.ledger import find_actor, has_column
 from dbops.postgres.session import Connection
 from dbops.sql import load
 
@@ -27,6 +29,8 @@ class RehearsalEntry:
     duration_s: float
     report: str
     """JSON."""
+    down_digest: str = ""
+    """Of its `down.sql`; empty where there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +47,8 @@ class RehearsalRow:
     duration_s: float
     report: str
     """JSON: the fields of `MigrationRehearsal`, and those of the run under `run`."""
+    down_digest: str
+    """Of its `down.sql` then; empty where there was none, or nobody knows."""
 
 
 def rehearsals_exist(connection: Connection) -> bool:
@@ -60,26 +66,33 @@ def record_rehearsals(
 ) -> None:
     """Write down one run, all of its migrations or none."""
     run = uuid4()
+    knows_down = has_column(connection, "dbops_rehearsal", "down_digest")
     with connection.transaction():
         for each in entries:
-            connection.execute(
-                load("rehearsal_record"),
-                {
-                    "id": uuid4(),
-                    "run": run,
-                    "actor": find_actor(),
-                    "host": socket.gethostname(),
-                    "dbops_version": __version__,
-                    "server_version": server_version,
-                    "backup_id": backup_id,
-                    "app": each.migration.app,
-                    "migration": each.migration.name,
-                    "digest": each.digest,
-                    "round_trip": each.round_trip,
-                    "duration_s": each.duration_s,
-                    "report": each.report,
-                },
-            )
+            key = uuid4()
+            fields = {
+                "id": key,
+                "run": run,
+                "actor": find_actor(),
+                "host": socket.gethostname(),
+                "dbops_version": __version__,
+                "server_version": server_version,
+                "backup_id": backup_id,
+                "app": each.migration.app,
+                "migration": each.migration.name,
+                "digest": each.digest,
+                "round_trip": each.round_trip,
+                "duration_s": each.duration_s,
+                "report": each.report,
+            }
+            _write(connection, "rehearsal_record", fields)
+            if knows_down and each.down_digest:
+                fields = {"id": key, "down_digest": each.down_digest}
+                _write(connection, "rehearsal_record_down_digest", fields)
+
+
+def _write(connection: Connection, query: str, fields: dict[str, Any]) -> None:
+    write_attested(connection, query, fields, table="dbops_rehearsal", key=fields["id"])
 
 
 def fetch_rehearsal(

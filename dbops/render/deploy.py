@@ -61,6 +61,7 @@ def render_deploy(report: DeployReport) -> RenderableType:
                 ("Pending", "" if report.plan else "\n".join(map(str, report.pending))),
                 ("Blocked", "\n".join(_list_blocked(report))),
                 ("Noted", "\n".join(report.notes)),
+                ("Ledger", report.ledger_head),
             ]
         )
     )

@@ -190,11 +190,18 @@ CASES = {
         hint="manage.py dbops_locks --json",
     ),
     "a missing argument": Case(
-        command=("dbops_rollback", "neuroagent"),
+        command=("dbops_resolve", "neuroagent"),
         code=2,
         type="UsageError",
         told="the following arguments are required: NAME",
-        hint="manage.py dbops_rollback --help",
+        hint="manage.py dbops_resolve --help",
+    ),
+    "nowhere to go back to": Case(
+        command=("dbops_rollback", "neuroagent"),
+        code=2,
+        type="UsageError",
+        told="say where to go back to: APP and NAME, or --to-deployment ID",
+        hint="manage.py dbops_rollback APP zero",
     ),
     "an unknown app": Case(
         command=("dbops_rollback", "nonsense", "0001", "--yes"),

@@ -291,6 +291,18 @@ def test_takes_back_the_half_of_a_migration_that_cannot_be_finished(
     assert lab.run("dbops_status", "--json").json["state"] == "up_to_date"
 
 
+def test_undoes_a_deployment_that_stopped_half_way(half_applied: Lab) -> None:
+    lab = half_applied
+    (run,) = lab.run("dbops_history", "--limit", "1", "--json").json["runs"]
+
+    outcome = lab.run("dbops_rollback", "--to-deployment", run["id"], "--yes", "--json")
+
+    assert run["state"] == "needs_repair"
+    assert outcome.code == 0, outcome.err
+    assert outcome.json["unapplied"] == [f"{lab.app}.0002_index_things"]
+    assert lab.fetch_history() == ["0001_initial"]
+
+
 def test_deploys_again_from_the_start_after_the_half_was_taken_back(
     half_applied: Lab,
 ) -> None:

@@ -102,6 +102,8 @@ def test_a_deployment_tells_whom_it_has_kept_waiting(lab: Lab, crowd: Crowd) -> 
     assert step["blocked_sessions"] == 3
     assert 0.1 < step["blocked_s"] < 60
     assert steps["guard"]["blocked_sessions"] == 0
+    kept = "SELECT blocked_sessions FROM dbops_step WHERE migration = '0002_add_color'"
+    assert lab.fetch_value(kept) == 3
 
 
 def deploy(lab: Lab) -> Outcome:

@@ -15,7 +15,7 @@ from dbops.core.migration import MigrationId
 from dbops.core.words import count_of
 from dbops.errors import Refused
 from dbops.operations.adopt.adoption import find_existing_tables, prove_adoption
-from dbops.operations.check.digest import digest_migration
+from dbops.operations.check.digest import digest_down, digest_migration
 from dbops.operations.context import Context
 from dbops.operations.deploy.run import claim_session, install_ledger, release_session
 from dbops.operations.history import LEDGER_APP, History, get_id, read_history
@@ -133,6 +133,7 @@ def record_adoption(
             description=ADOPTED,
             before=None,
             digest=digest_migration(found) if found else "",
+            down_digest=digest_down(found) if found else "",
         )
         ledger.finish_step(step, state="done", sql="", duration_s=0)
     ledger.finish(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from hashlib import sha256
 from pathlib import Path
 
 from django.db.migrations import Migration, RunSQL
@@ -11,7 +10,7 @@ from django.db.migrations.operations import SeparateDatabaseAndState
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.writer import MigrationWriter
 
-from dbops.core.migration_digest import digest_source
+from dbops.core.migration_digest import digest_source, digest_sql
 
 
 def get_path(migration: Migration) -> Path:
@@ -31,11 +30,11 @@ def digest_migration(migration: Migration) -> str:
 
 
 def digest_down(migration: Migration) -> str:
-    """Return the digest of its `down.sql`; empty where there is none."""
-    path = get_path(migration).parent / "sql" / migration.name / "down.sql"
+    """Return the digest of its `down.sql` as it is on disk; empty without a file."""
+    directory = Path(MigrationWriter(migration).basedir) / "sql" / migration.name
     try:
-        return sha256(path.read_bytes()).hexdigest()
-    except OSError:
+        return digest_sql((directory / "down.sql").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return ""
 
 

@@ -149,11 +149,13 @@ class _Deployment:
 
     def _run_recorded(self, guarded: Guarded) -> DeployReport:
         expectation, position = guarded.expectation, guarded.position
-        with open_run(self.context, "deploy", guarded.live) as ledger:
+        with open_run(
+            self.context, "deploy", guarded.live, allowed=self.checklist.passed
+        ) as ledger:
             self.so_far.update(deployment_id=ledger.deployment_id)
             try:
                 self._back_up(ledger)
-                guarded = self._rehearse(guarded)
+                guarded = self._rehearse(guarded, ledger)
                 self.so_far.proofs = guarded.proofs
                 clean_up(self.context, position)
                 with emit_signals(
@@ -174,10 +176,10 @@ class _Deployment:
             accepted = self.options.allow_drift and position.comparison.differences
             after = None if accepted else fetch_live_catalog(self.context)
             ledger.finish("done", after=after)
-        self.so_far.update(state=DeployState.DEPLOYED)
+        self.so_far.update(state=DeployState.DEPLOYED, ledger_head=ledger.head)
         return self.so_far.report
 
-    def _rehearse(self, guarded: Guarded) -> Guarded:
+    def _rehearse(self, guarded: Guarded, ledger: Ledger) -> Guarded:
         if not guarded.needs_rehearsal:
             return guarded
         dumped = self.options.backup and not uses_pgbackrest(self.context.settings)
@@ -193,6 +195,7 @@ class _Deployment:
                 backup_id=self.so_far.report.backup_id if dumped else None,
             )
             self.checklist.require()
+        ledger.record_allowed(self.checklist.passed)
         return guarded
 
     def _point_back(self, failure: DbopsError) -> DbopsError:

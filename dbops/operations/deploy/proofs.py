@@ -44,18 +44,18 @@ def read_proofs(
         row = fetch_rehearsal(
             context.connect(), get_id(migration), digest_migration(migration)
         )
-        if row is None:
+        if row is None or row.down_digest != digest_down(migration):
             return None
         rows[get_id(migration)] = row
         plain[get_id(migration)] = json.loads(row.report)
-        if plain[get_id(migration)].get("down") != digest_down(migration):
-            return None
     if len({row.run for row in rows.values()}) != 1:
         return None
     (first, *_) = rows.values()
     if (now or datetime.now(UTC)) - first.rehearsed_at > FRESH:
         return None
-    run = next(iter(plain.values()))["run"]
+    run = next(iter(plain.values())).get("run")
+    if run is None:  # Written by a release that did not keep it.
+        return None
     exposed = () if first.backup_id else _list_holders(live)
     return Proofs(
         migrations=tuple(

@@ -84,6 +84,8 @@ class DeployReport:
     phase: Effect | None = None
     restore_point: WayBack | None = None
     """With pgBackRest: the moment before the first change, and how to go back to it."""
+    ledger_head: str = ""
+    """The hash of the ledger's newest entry, to be kept elsewhere."""
 
 
 class CutOff(StrEnum):

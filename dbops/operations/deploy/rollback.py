@@ -26,6 +26,8 @@ from dbops.errors import (
 from dbops.operations.context import Context, watch_locks
 from dbops.operations.deploy.added import AddedOperation
 from dbops.operations.deploy.apply import StatementLog
+from dbops.operations.deploy.evidence import add_evidence
+from dbops.operations.deploy.goal import Goal, find_half_app
 from dbops.operations.deploy.half_applied import (
     HalfApplied,
     find_half_applied,
@@ -69,28 +71,27 @@ from dbops.postgres.session import tell_error
 
 def roll_back(
     context: Context,
-    app: str,
-    name: str,
+    goal: Goal,
     *,
     dry_run: bool = False,
     lock_wait_s: float = 30.0,
 ) -> RollbackReport:
-    """Take back each applied migration after `name` (or all, for `zero`).
+    """Take back each applied migration that is beyond the goal.
 
     Newest first, across apps; each in one transaction with its history row, committed
     only when the schema is the one that was there before it was applied.
 
     Raises:
-        UsageError: no such app or migration, or it is not applied.
+        UsageError: no such app, migration or run, or it is not applied.
         Refused: one of them has no way back; nothing was changed.
         Reverted: the schema did not come out right, and was left as it was.
         NeedsRepair: some were taken back, and the next could not be.
     """
     if dry_run:
         history = read_history(context)
-        plan = build_plan(context, history, app, name)
-        half = find_half_applied(context, history, app)
-        return build_report(app, name, plan, half)
+        plan = build_plan(context, history, goal)
+        half = find_half_applied(context, history, find_half_app(history, goal))
+        return add_evidence(context, history, build_report(goal, plan, half))
     with open_deploy_lock(
         context.target,
         command="rollback",
@@ -100,20 +101,19 @@ def roll_back(
     ) as lock:
         try:
             with watch_locks(context) as watched:
-                return _roll_back(watched, lock, app, name)
+                return _roll_back(watched, lock, goal)
         finally:
             release_session(context)
 
 
-def _roll_back(
-    context: Context, lock: DeployLock, app: str, name: str
-) -> RollbackReport:
+def _roll_back(context: Context, lock: DeployLock, goal: Goal) -> RollbackReport:
     claim_session(context, "rollback")
     history = read_history(context)
     notes = close_cut_off_run(context, history)
-    plan = build_plan(context, history, app, name)
-    half = find_half_applied(context, history, app)
-    report = replace(build_report(app, name, plan, half), dry_run=False, notes=notes)
+    plan = build_plan(context, history, goal)
+    half = find_half_applied(context, history, find_half_app(history, goal))
+    report = add_evidence(context, history, build_report(goal, plan, half))
+    report = replace(report, dry_run=False, notes=notes)
     if not report.steps:
         return report
     install_ledger(context, history)
@@ -157,6 +157,7 @@ class _Rollback:
                 for migration, way in self.plan:
                     self._take_back(migration, way, ledger, added[get_id(migration)])
             ledger.finish("done", after=fetch_live_catalog(self.context))
+            self.report = replace(self.report, ledger_head=ledger.head)
         return self.report
 
     def _make_way_back(self, ledger: Ledger) -> None:

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db.migrations import Migration
-from django.db.migrations.executor import MigrationExecutor
 
 from dbops.core.compare import Difference
 from dbops.core.migration import MigrationId
 from dbops.core.sql_script import Script
 from dbops.core.statement import mask_secrets
-from dbops.errors import Refused, UsageError
+from dbops.errors import Refused
 from dbops.operations.context import Context
+from dbops.operations.deploy.goal import Goal, list_backwards
 from dbops.operations.deploy.half_applied import HalfApplied
-from dbops.operations.deploy.unapply import Way, find_way_back
+from dbops.operations.deploy.unapply import NoWayBack, Way, find_way_back
+from dbops.operations.deploy.way_out import lead_to_restore
 from dbops.operations.history import (
     LEDGER_APP,
     History,
-    find_migration,
     get_id,
 )
 from dbops.operations.pgbackrest.way_back import WayBack
 from dbops.postgres.ledger import ADOPTED, fetch_last_application, ledger_exists
-
-ZERO = "zero"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +35,25 @@ class RollbackStep:
     way: str
     """`down.sql`, or `reverse` for Django's own."""
     statements: tuple[str, ...] = ()
+    proof: str = ""
+    """What a rehearsal has shown of it as it is on disk: `identical`, `lossy`, ...; or
+    `not rehearsed`."""
+    rehearsed_at: datetime | None = None
+    notes: tuple[str, ...] = ()
+    commit: str = ""
+    """The one in git that brought the migration; empty where git does not know."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollbackRehearsal:
+    """The way back as it went on a copy."""
+
+    backup_id: str
+    taken_at: datetime | None
+    """The moment whose rows the copy had."""
+    duration_s: float
+    unapplied: tuple[MigrationId, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,44 +70,45 @@ class RollbackReport:
     dry_run: bool = False
     restore_point: WayBack | None = None
     """With pgBackRest: the moment before the first change, and how to go back to it."""
+    ledger_head: str = ""
+    """The hash of the ledger's newest entry, to be kept elsewhere."""
+    rehearsal: RollbackRehearsal | None = None
+    """None where nobody asked for one now."""
+    release: str = ""
+    """The git revision that was deployed last with this schema, if one was."""
 
 
 Plan = Sequence[tuple[Migration, Way]]
 
 
-def build_plan(context: Context, history: History, app: str, name: str) -> Plan:
-    """Return the applied migrations after `name`, newest first, across apps.
+def build_plan(context: Context, history: History, goal: Goal) -> Plan:
+    """Return the applied migrations to take back, newest first, across apps.
 
     Raises:
-        UsageError: no such app or migration, or it is not applied.
+        UsageError: there is no such goal.
         Refused: one of them has no way back, or must not be taken back.
     """
-    if name == ZERO:
-        if app not in {each.app_label for each in history.plan}:
-            find_migration(history, app, name)
-        key: tuple[str, str | None] = (app, None)
-    else:
-        target = find_migration(history, app, name)
-        if target not in history.applied:
-            raise UsageError(
-                f'migration "{target}" is not applied, so there is nothing to go '
-                "back to",
-                hint="manage.py dbops_status",
-            )
-        key = target
-    executor = MigrationExecutor(context.connection)
-    backwards = [each for each, _ in executor.migration_plan([key])]
+    backwards = list_backwards(context, history, goal)
     for migration in backwards:
         _require_own_work(context, migration)
-    return [(each, find_way_back(context, each)) for each in backwards]
+    return [(each, _find_way(context, each)) for each in backwards]
+
+
+def _find_way(context: Context, migration: Migration) -> Way:
+    try:
+        return find_way_back(context, migration)
+    except NoWayBack as error:
+        raise lead_to_restore(context, get_id(migration), error) from error
 
 
 def _require_own_work(context: Context, migration: Migration) -> None:
     name = get_id(migration)
     if name.app == LEDGER_APP:
         raise Refused(
-            "the ledger cannot be rolled back by what writes it",
-            hint=f"manage.py migrate {LEDGER_APP} zero",
+            f'"{name}" made tables of the ledger, which cannot be rolled back by what '
+            "writes it: who deployed what would be forgotten, and this run with it",
+            hint="keep it first: manage.py dbops_history export ledger.jsonl; then "
+            f"manage.py migrate {LEDGER_APP} zero",
         )
     connection = context.connect()
     if not ledger_exists(connection):
@@ -103,9 +122,7 @@ def _require_own_work(context: Context, migration: Migration) -> None:
         )
 
 
-def build_report(
-    app: str, name: str, plan: Plan, half: HalfApplied | None
-) -> RollbackReport:
+def build_report(goal: Goal, plan: Plan, half: HalfApplied | None) -> RollbackReport:
     """Return the report of a dry run."""
     steps = [
         RollbackStep(
@@ -125,4 +142,4 @@ def build_report(
             way=f"reverse of what is done: {', '.join(half.operations) or 'nothing'}",
         )
         steps.insert(0, first)
-    return RollbackReport(target=f"{app}.{name}", steps=tuple(steps), dry_run=True)
+    return RollbackReport(target=str(goal), steps=tuple(steps), dry_run=True)

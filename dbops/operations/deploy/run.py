@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -22,13 +22,14 @@ from dbops.core.catalog import Catalog
 from dbops.core.migration import MigrationId
 from dbops.core.statement import join_statements
 from dbops.errors import NeedsRepair, Refused, Reverted
-from dbops.operations.check.digest import digest_migration
+from dbops.operations.check.digest import digest_down, digest_migration
 from dbops.operations.context import Context
 from dbops.operations.deploy.added import Added, copy_migration, find_added
 from dbops.operations.deploy.apply import OneMigration, StatementLog, describe_operation
 from dbops.operations.history import LEDGER_APP, History, get_id
 from dbops.operations.schema import fetch_live_catalog
 from dbops.postgres.ledger import (
+    NOBODY,
     DeploymentRow,
     Ledger,
     fetch_last_deployment,
@@ -65,11 +66,16 @@ def install_ledger(context: Context, history: History) -> tuple[MigrationId, ...
 
 
 @contextmanager
-def open_run(context: Context, kind: str, before: Catalog) -> Iterator[Ledger]:
-    """Record a run in the ledger: how it begins, and how the block ends."""
+def open_run(
+    context: Context, kind: str, before: Catalog, *, allowed: Iterable[str] = ()
+) -> Iterator[Ledger]:
+    """Record a run in the ledger: how it begins, and how the block ends.
+
+    `allowed` are the names of the guards that a person let pass.
+    """
     with open_session(context.target, purpose=f"{kind}:ledger") as session:
         ledger = Ledger(session)
-        ledger.start(kind, before=before)
+        ledger.start(kind, before=before, allowed=allowed)
         try:
             yield ledger
         except BaseException as error:
@@ -114,6 +120,7 @@ def record_step(
         description=", ".join(map(describe_operation, migration.operations)),
         before=before,
         digest=digest_migration(migration) if direction == "forward" else "",
+        down_digest=digest_down(migration) if direction == "forward" else "",
     )
     started = time.monotonic()
 
@@ -123,6 +130,7 @@ def record_step(
             state=state,
             sql=join_statements(log.statements),
             duration_s=time.monotonic() - started,
+            blocked=context.watcher.blocked if context.watcher else NOBODY,
             **fields,
         )
 

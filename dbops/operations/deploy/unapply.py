@@ -37,6 +37,10 @@ class DjangoReverse:
     """The reverse that Django derives from the operations; for third-party apps."""
 
 
+class NoWayBack(Refused):
+    """It is declared, or lies in the matter, that there is none."""
+
+
 Way = Script | DjangoReverse
 Check = Callable[[], None]
 """Raises when the schema is not what it must be."""
@@ -52,7 +56,7 @@ def find_way_back(context: Context, migration: Migration) -> Way:
     if not is_project_migration(migration, context.settings):
         for operation in migration.operations:
             if not operation.reversible:
-                raise Refused(
+                raise NoWayBack(
                     f'migration "{name}" is irreversible: '
                     f"{describe_operation(operation)}",
                     hint="restore a backup: manage.py dbops_restore latest --into NAME",
@@ -65,7 +69,7 @@ def find_way_back(context: Context, migration: Migration) -> Way:
         case Script() as script:
             return script
         case Irreversible(reason=reason):
-            raise Refused(
+            raise NoWayBack(
                 f'migration "{name}" is declared irreversible: {reason}',
                 hint="restore a backup: manage.py dbops_restore latest --into NAME",
             )

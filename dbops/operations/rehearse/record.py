@@ -56,10 +56,8 @@ def _build_entry(
         digest=digest_migration(migration),
         round_trip=each.round_trip.value,
         duration_s=each.duration_s,
-        report=json.dumps(
-            {**build_plain(each), "down": digest_down(migration), "run": run},
-            ensure_ascii=False,
-        ),
+        report=json.dumps({**build_plain(each), "run": run}, ensure_ascii=False),
+        down_digest=digest_down(migration),
     )
 
 

@@ -18,7 +18,7 @@ from django.db.utils import Error
 
 from dbops.core.evidence import Evidence
 from dbops.errors import DbopsError, NeedsRepair, Reverted
-from dbops.operations.check.digest import digest_migration
+from dbops.operations.check.digest import digest_down, digest_migration
 from dbops.operations.context import Context, watch_locks
 from dbops.operations.deploy.apply import (
     StatementLog,
@@ -214,6 +214,7 @@ class _Resolution:
                 description=f"recorded by dbops_resolve {flag}",
                 before=None,
                 digest=digest_migration(self.case.migration) if forward else "",
+                down_digest=digest_down(self.case.migration) if forward else "",
             )
             ledger.finish_step(
                 step, state="done", sql="", duration_s=0, message=message

@@ -1,0 +1,7 @@
+-- The newest entry, one row or none.
+-- Columns: position, recorded_at, event, table_name, row_key, content, previous, hash.
+SELECT e.position, e.recorded_at, e.event, e.table_name, e.row_key, e.content,
+       e.previous, e.hash
+  FROM dbops_entry AS e
+ ORDER BY e.position DESC
+ LIMIT 1
