@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from dbops.postgres.scratch import open_maintenance_session
 from dbops.postgres.session import open_session
 from dbops.postgres.tools import ClientTools, find_tools
 from tests.databases import connect, find_server, temporary_database
+from tests.keeping import Keeper
 from tests.lab import Lab, open_lab
 
 PATIENCE_S = 30
@@ -139,6 +141,15 @@ def empty_lab(tmp_path: Path, django_db_blocker: Any) -> Iterator[Lab]:
         open_lab(tmp_path, target) as lab,
     ):
         yield lab
+
+
+@pytest.fixture(scope="module")
+def keeper(
+    tmp_path_factory: pytest.TempPathFactory, django_db_blocker: Any
+) -> Iterator[Keeper]:
+    """Makes what a module's tests start from once, and copies it for each."""
+    with ExitStack() as stack:
+        yield Keeper(tmp_path_factory.mktemp("kept"), django_db_blocker, stack)
 
 
 @pytest.fixture
