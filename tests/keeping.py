@@ -49,7 +49,8 @@ class Kept(Generic[Value]):
         """Yield a copy that is gone after the block."""
         copy = self.copied
         with ExitStack() as stack:
-            stack.callback(shutil.rmtree, copy.directory)
+            # A test may have removed it.
+            stack.callback(shutil.rmtree, copy.directory, ignore_errors=True)
             shutil.copytree(self.directory, copy.directory)
             with connect(find_server()) as base:
                 _create(base, copy.target.database, template=self.database)

@@ -26,6 +26,9 @@ from tests.keeping import Keeper
 from tests.lab import Lab, open_lab
 
 PATIENCE_S = 30
+ODD_NAME = "Test {} a=b'c"
+"""Of a database; it needs quotes."""
+FILLED = (Path(__file__).parent / "filled.sql").read_text()
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
@@ -114,13 +117,13 @@ def make_database(server: Target) -> Iterator[Callable[[str], Target]]:
 @pytest.fixture
 def database(make_database: Callable[[str], Target]) -> Target:
     """An empty database with a name that needs quotes."""
-    return make_database(f"Test {secrets.token_hex(4)} a=b'c")
+    return make_database(ODD_NAME.format(secrets.token_hex(4)))
 
 
 @pytest.fixture
 def filled(database: Target) -> Target:
     """Several schemas, odd names, partitions, keys, a view, sequences, a function."""
-    execute(database, (Path(__file__).parent / "filled.sql").read_text())
+    execute(database, FILLED)
     return database
 
 
