@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 
 import pytest
 
@@ -19,3 +21,12 @@ LONGEST = ("test_the_main_job", "test_tutorial_runs_as_it_is_told")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest tests: at the end, one worker would be alone with them."""
     items.sort(key=lambda item: item.name not in LONGEST)
+
+
+def pytest_collection_finish() -> None:
+    """Keep nothing compiled of what tests write and import from here on.
+
+    A module that is written again within a second may look like its compiled one.
+    """
+    sys.dont_write_bytecode = True
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"

@@ -212,14 +212,11 @@ def write_lab(directory: Path, target: Target) -> Lab:
 def install_lab(lab: Lab) -> Iterator[None]:
     """Make the app importable as long as the block lasts, and forget it then."""
     place = str(lab.directory)
-    # A file that is written again within a second may look like its compiled one.
-    compiles, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     sys.path.insert(0, place)
     try:
         yield
     finally:
         sys.path.remove(place)
-        sys.dont_write_bytecode = compiles
         for module in [each for each in sys.modules if each.startswith(lab.app)]:
             del sys.modules[module]
         # Another lab may have an app of this name, and other models in it.
