@@ -14,6 +14,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from django.apps import apps
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.test import override_settings
@@ -180,14 +181,20 @@ class Lab:
 @contextmanager
 def open_lab(directory: Path, target: Target) -> Iterator[Lab]:
     """Write an empty app, and make it importable as long as the block lasts."""
+    lab = write_lab(directory, target)
+    with install_lab(lab):
+        yield lab
+
+
+def write_lab(directory: Path, target: Target) -> Lab:
+    """Write an empty app into a directory."""
     app = f"lab_{secrets.token_hex(4)}"
     folder = directory / app
     (folder / "migrations").mkdir(parents=True)
     (folder / "__init__.py").touch()
     (folder / "models.py").touch()
     (folder / "migrations" / "__init__.py").touch()
-    sys.path.insert(0, str(directory))
-    lab = Lab(
+    return Lab(
         app=app,
         directory=directory,
         target=target,
@@ -202,9 +209,19 @@ def open_lab(directory: Path, target: Target) -> Iterator[Lab]:
             "LOCK_BUDGET_S": 0.5,
         },
     )
+
+
+@contextmanager
+def install_lab(lab: Lab) -> Iterator[None]:
+    """Make the app importable as long as the block lasts, and forget it then."""
+    place = str(lab.directory)
+    sys.path.insert(0, place)
     try:
-        yield lab
+        yield
     finally:
-        sys.path.remove(str(directory))
-        for module in [each for each in sys.modules if each.startswith(app)]:
+        sys.path.remove(place)
+        for module in [each for each in sys.modules if each.startswith(lab.app)]:
             del sys.modules[module]
+        # Another lab may have an app of this name, and other models in it.
+        apps.all_models.pop(lab.app, None)
+        importlib.invalidate_caches()

@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,13 @@ from dbops.postgres.scratch import open_maintenance_session
 from dbops.postgres.session import open_session
 from dbops.postgres.tools import ClientTools, find_tools
 from tests.databases import connect, find_server, temporary_database
+from tests.keeping import Keeper
 from tests.lab import Lab, open_lab
 
 PATIENCE_S = 30
+ODD_NAME = "Test {} a=b'c"
+"""Of a database; it needs quotes."""
+FILLED = (Path(__file__).parent / "filled.sql").read_text()
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
@@ -112,13 +117,13 @@ def make_database(server: Target) -> Iterator[Callable[[str], Target]]:
 @pytest.fixture
 def database(make_database: Callable[[str], Target]) -> Target:
     """An empty database with a name that needs quotes."""
-    return make_database(f"Test {secrets.token_hex(4)} a=b'c")
+    return make_database(ODD_NAME.format(secrets.token_hex(4)))
 
 
 @pytest.fixture
 def filled(database: Target) -> Target:
     """Several schemas, odd names, partitions, keys, a view, sequences, a function."""
-    execute(database, (Path(__file__).parent / "filled.sql").read_text())
+    execute(database, FILLED)
     return database
 
 
@@ -139,6 +144,15 @@ def empty_lab(tmp_path: Path, django_db_blocker: Any) -> Iterator[Lab]:
         open_lab(tmp_path, target) as lab,
     ):
         yield lab
+
+
+@pytest.fixture(scope="module")
+def keeper(
+    tmp_path_factory: pytest.TempPathFactory, django_db_blocker: Any
+) -> Iterator[Keeper]:
+    """Makes what a module's tests start from once, and copies it for each."""
+    with ExitStack() as stack:
+        yield Keeper(tmp_path_factory.mktemp("kept"), django_db_blocker, stack)
 
 
 @pytest.fixture

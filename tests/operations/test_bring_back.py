@@ -23,7 +23,14 @@ from dbops.postgres import copying
 from dbops.render.restore import render_restore
 from dbops.render.text import render_text
 from tests.databases import connect
-from tests.operations.conftest import execute, fetch_hashes, fetch_value
+from tests.keeping import Copy, Keeper
+from tests.operations.conftest import (
+    FILLED,
+    ODD_NAME,
+    execute,
+    fetch_hashes,
+    fetch_value,
+)
 
 MORE = """
 CREATE DOMAIN positive AS int CHECK (VALUE > 0);
@@ -44,14 +51,29 @@ INSERT INTO "a,b" VALUES (1);
 ORDER = '"Sales Data"."Or""d.er"'
 
 
+def prepare(target: Target, directory: Path) -> None:
+    execute(target, FILLED, "SET timezone = 'UTC';" + MORE)
+    take_backup(target, storage=str(directory))
+
+
 @pytest.fixture
-def context(filled: Target, storage: str, django_db_blocker: Any) -> Iterator[Context]:
+def copy(keeper: Keeper) -> Iterator[Copy[None]]:
+    with keeper.open(prepare, ODD_NAME) as copy:
+        yield copy
+
+
+@pytest.fixture
+def filled(copy: Copy[None]) -> Target:
+    """What is backed up."""
+    return copy.target
+
+
+@pytest.fixture
+def context(copy: Copy[None]) -> Iterator[Context]:
     """The database as Django's default one, with a backup of it."""
-    execute(filled, "SET timezone = 'UTC';" + MORE)
-    take_backup(filled, storage=storage)
-    settings = Settings(backup_storage=storage)
+    settings = Settings(backup_storage=str(copy.directory))
     plain = Context(alias="default", settings=settings)
-    with django_db_blocker.unblock(), use_database(plain, filled):
+    with use_database(plain, copy.target):
         yield plain
 
 
@@ -266,10 +288,8 @@ def test_rows_that_are_not_those_of_the_backup_are_taken_back(
     assert not schema_exists(filled)
 
 
-def test_a_damaged_backup_is_refused(
-    filled: Target, context: Context, storage: str
-) -> None:
-    path = next(Path(storage).glob("*/*/data/*"))
+def test_a_damaged_backup_is_refused(copy: Copy[None], context: Context) -> None:
+    path = next(copy.directory.glob("*/*/data/*"))
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(Refused, match="is damaged"):
         bring(context, "authors")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from django.test import override_settings
 
 from dbops.core.finding import Finding, Level
 from dbops.render.check import format_annotation
+from tests.keeping import Keeper
 from tests.lab import THING, Lab, Outcome
 
 MODELS = """\
@@ -39,18 +41,27 @@ CREATE_MOOD = """migrations.RunSQL("CREATE TYPE mood AS ENUM ('sad')"),\n"""
 ADD_HAPPY = """migrations.RunSQL("ALTER TYPE mood ADD VALUE 'happy'"),\n"""
 
 
+def write(lab: Lab) -> None:
+    (lab.directory / lab.app / "models.py").write_text(MODELS)
+    lab.write_migration("0001_initial", KEYED)
+
+
 @pytest.fixture
 def lab(empty_lab: Lab) -> Lab:
-    (empty_lab.directory / empty_lab.app / "models.py").write_text(MODELS)
-    empty_lab.write_migration("0001_initial", KEYED)
+    write(empty_lab)
     return empty_lab
 
 
-@pytest.fixture
-def held(lab: Lab) -> Lab:
-    """The lab with the SQL files of its migration: nothing is wrong."""
+def write_all(lab: Lab) -> None:
+    write(lab)
     assert lab.run("makemigrations", "--sql").code == 0
-    return lab
+
+
+@pytest.fixture
+def held(keeper: Keeper) -> Iterator[Lab]:
+    """A lab with the SQL files of its migration: nothing is wrong."""
+    with keeper.open_lab(write_all) as lab:
+        yield lab
 
 
 def get_sql(lab: Lab, name: str, file: str) -> Path:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dbops.errors import ToolFailed
 from dbops.operations.check.squawk import find_squawk
-from tests.databases import temporary_database
-from tests.lab import Lab, Outcome, open_lab
+from tests.keeping import Keeper
+from tests.lab import Lab, Outcome
 
 HELPERS = """\
 from django.contrib.postgres.operations import (
@@ -31,22 +30,21 @@ migrations.CreateModel("Thing", [("id", models.AutoField(primary_key=True)),
 """
 
 
+def prepare(lab: Lab) -> None:
+    """Make two tables that are in use, with 20,000 rows each."""
+    lab.write_migration("0001_initial", OWNER + THING)
+    lab.run("migrate", "--verbosity", "0")
+    for table in ("owner", "thing"):
+        lab.execute(
+            f"INSERT INTO {lab.app}_{table} (name) "
+            "SELECT 'a' FROM generate_series(1, 20000)",
+            f"ANALYZE {lab.app}_{table}",
+        )
+
+
 @pytest.fixture
-def lab(tmp_path: Path, django_db_blocker: Any) -> Iterator[Lab]:
-    """Two tables that are in use, with 20,000 rows each."""
-    with (
-        django_db_blocker.unblock(),
-        temporary_database() as target,
-        open_lab(tmp_path, target) as lab,
-    ):
-        lab.write_migration("0001_initial", OWNER + THING)
-        lab.run("migrate", "--verbosity", "0")
-        for table in ("owner", "thing"):
-            lab.execute(
-                f"INSERT INTO {lab.app}_{table} (name) "
-                "SELECT 'a' FROM generate_series(1, 20000)",
-                f"ANALYZE {lab.app}_{table}",
-            )
+def lab(keeper: Keeper) -> Iterator[Lab]:
+    with keeper.open_lab(prepare) as lab:
         yield lab
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from dbops.core.compare import Verdict, compare_catalogs
 from dbops.postgres.deploy_lock import open_deploy_lock
 from tests.databases import connect, require_superuser
+from tests.keeping import Keeper
 from tests.lab import THING, Lab
 
 DROP_THING = 'DROP TABLE "{app}_thing";'
@@ -21,22 +23,29 @@ ADD_COLOR = (
 )
 
 
+def write_thing(lab: Lab) -> None:
+    lab.write_migration("0001_initial", THING, down=DROP_THING.format(app=lab.app))
+
+
 @pytest.fixture
 def lab(empty_lab: Lab) -> Lab:
-    empty_lab.write_migration(
-        "0001_initial", THING, down=DROP_THING.format(app=empty_lab.app)
-    )
+    write_thing(empty_lab)
     return empty_lab
 
 
-@pytest.fixture
-def deployed(lab: Lab) -> Lab:
-    """The lab with its first migration deployed, and rows in its table."""
+def deploy_thing(lab: Lab) -> None:
+    write_thing(lab)
     assert lab.run("dbops_deploy").code == 0
     lab.execute(
         f"INSERT INTO {lab.app}_thing (name) SELECT 'same' FROM generate_series(1, 3)"
     )
-    return lab
+
+
+@pytest.fixture
+def deployed(keeper: Keeper) -> Iterator[Lab]:
+    """A lab with its first migration deployed, and rows in its table."""
+    with keeper.open_lab(deploy_thing) as lab:
+        yield lab
 
 
 def list_backups(lab: Lab) -> list[Path]:

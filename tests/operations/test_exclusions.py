@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,8 +14,9 @@ from dbops.errors import Refused, UsageError
 from dbops.operations.backup.backup import Verified, take_backup
 from dbops.operations.restore.restore import restore_backup
 from tests.databases import connect
-from tests.lab import THING, Lab, open_lab
-from tests.operations.conftest import execute, fetch_hashes, fetch_value
+from tests.keeping import Keeper
+from tests.lab import THING, Lab
+from tests.operations.conftest import ODD_NAME, execute, fetch_hashes, fetch_value
 
 ORDER = '"Sales Data"."Or""d.er"'
 
@@ -156,12 +156,15 @@ def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
 
 
+def prepare(lab: Lab) -> None:
+    lab.write_migration("0001_initial", THING)
+    assert lab.run("dbops_deploy", "--no-backup").code == 0
+
+
 @pytest.fixture
-def lab(tmp_path: Path, database: Target, django_db_blocker: Any) -> Iterator[Lab]:
-    with django_db_blocker.unblock(), open_lab(tmp_path, database) as opened:
-        opened.write_migration("0001_initial", THING)
-        assert opened.run("dbops_deploy", "--no-backup").code == 0
-        yield opened
+def lab(keeper: Keeper) -> Iterator[Lab]:
+    with keeper.open_lab(prepare, ODD_NAME) as lab:
+        yield lab
 
 
 def test_a_partial_backup_is_marked_and_counts_for_nothing_else(lab: Lab) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +13,8 @@ from django.db.migrations.loader import MigrationLoader
 from dbops.core.catalog import Catalog
 from dbops.core.compare import compare_catalogs
 from dbops.operations.replay import open_replay
-from tests.databases import temporary_database
-from tests.lab import Lab, open_lab
+from tests.keeping import Keeper
+from tests.lab import Lab
 
 INITIAL = """\
 migrations.CreateModel("Owner", [("id", models.AutoField(primary_key=True,
@@ -70,21 +69,20 @@ OPERATIONS: dict[str, tuple[str, int]] = {
 }
 
 
+def prepare(lab: Lab) -> None:
+    """Make a table with many rows."""
+    lab.write_migration("0001_initial", INITIAL)
+    lab.run("migrate", "--verbosity", "0")
+    lab.execute(
+        f"INSERT INTO {lab.app}_thing (name, size) "
+        "SELECT i::text, i FROM generate_series(1, 20000) AS i",
+        f"ANALYZE {lab.app}_thing",
+    )
+
+
 @pytest.fixture
-def lab(tmp_path: Path, django_db_blocker: Any) -> Iterator[Lab]:
-    """A table with many rows."""
-    with (
-        django_db_blocker.unblock(),
-        temporary_database() as target,
-        open_lab(tmp_path, target) as lab,
-    ):
-        lab.write_migration("0001_initial", INITIAL)
-        lab.run("migrate", "--verbosity", "0")
-        lab.execute(
-            f"INSERT INTO {lab.app}_thing (name, size) "
-            "SELECT i::text, i FROM generate_series(1, 20000) AS i",
-            f"ANALYZE {lab.app}_thing",
-        )
+def lab(keeper: Keeper) -> Iterator[Lab]:
+    with keeper.open_lab(prepare) as lab:
         yield lab
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from django.db.migrations.operations import SeparateDatabaseAndState
 from django.db.migrations.state import ProjectState
 
 from tests.databases import temporary_database
+from tests.keeping import Keeper
 from tests.lab import Lab
 
 MODELS = """
@@ -38,11 +40,15 @@ migrations.CreateModel(
 """
 
 
+def prepare(lab: Lab) -> None:
+    lab.write_migration("0001_initial", MODELS)
+    assert lab.run("migrate", "--verbosity", "0").code == 0
+
+
 @pytest.fixture
-def lab(empty_lab: Lab) -> Lab:
-    empty_lab.write_migration("0001_initial", MODELS)
-    assert empty_lab.run("migrate", "--verbosity", "0").code == 0
-    return empty_lab
+def lab(keeper: Keeper) -> Iterator[Lab]:
+    with keeper.open_lab(prepare) as lab:
+        yield lab
 
 
 def change(lab: Lab, *statements: str) -> None:

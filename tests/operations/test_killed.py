@@ -23,6 +23,7 @@ from dbops.postgres.deploy_lock import fetch_holder
 from dbops.postgres.session import Connection
 from dbops.postgres.tools import find_tools
 from tests.databases import connect
+from tests.keeping import Keeper
 from tests.lab import Lab, Outcome
 from tests.operations.conftest import read_command_lines
 from tests.processes import Running, start_in_lab, wait_until
@@ -80,17 +81,21 @@ def build_finish(lab: Lab) -> tuple[str, ...]:
     return ("dbops_resolve", lab.app, "0002", "--finish", "--yes", "--json")
 
 
-@pytest.fixture
-def lab(empty_lab: Lab) -> Lab:
-    """Two tables, deployed, with a row in each."""
-    empty_lab.write_migration("0001_initial", TABLES, down="SELECT 1;")
-    outcome = empty_lab.run("dbops_deploy", "--no-backup")
+def prepare(lab: Lab) -> None:
+    """Deploy two tables, with a row in each."""
+    lab.write_migration("0001_initial", TABLES, down="SELECT 1;")
+    outcome = lab.run("dbops_deploy", "--no-backup")
     assert outcome.code == 0, outcome.err
-    empty_lab.execute(
-        f"INSERT INTO {empty_lab.app}_thing (name) VALUES ('a')",
-        f"INSERT INTO {empty_lab.app}_other (name) VALUES ('a')",
+    lab.execute(
+        f"INSERT INTO {lab.app}_thing (name) VALUES ('a')",
+        f"INSERT INTO {lab.app}_other (name) VALUES ('a')",
     )
-    return empty_lab
+
+
+@pytest.fixture
+def lab(keeper: Keeper) -> Iterator[Lab]:
+    with keeper.open_lab(prepare) as lab:
+        yield lab
 
 
 def write_color(lab: Lab) -> None:

@@ -36,6 +36,7 @@ from tests.databases import (
     find_server,
     require_superuser,
 )
+from tests.keeping import Keeper
 from tests.lab import THING, Lab
 from tests.processes import start_in_lab, wait_until
 
@@ -83,20 +84,23 @@ swap._rename = pause
 """
 
 
+def prepare(lab: Lab) -> None:
+    """Make a table of one migration, with 100 rows, and a backup of that."""
+    lab.write_migration("0001_initial", THING, down="SELECT 1;")
+    run(lab, "dbops_deploy", "--no-backup")
+    lab.execute(
+        f"INSERT INTO {lab.app}_thing (name) SELECT 'old' FROM generate_series(1, 100)"
+    )
+    run(lab, "dbops_backup")
+
+
 @pytest.fixture
-def lab(empty_lab: Lab) -> Iterator[Lab]:
-    """A table of one migration, with 100 rows, and a backup of that."""
-    try:
-        empty_lab.write_migration("0001_initial", THING, down="SELECT 1;")
-        run(empty_lab, "dbops_deploy", "--no-backup")
-        empty_lab.execute(
-            f"INSERT INTO {empty_lab.app}_thing (name)"
-            " SELECT 'old' FROM generate_series(1, 100)"
-        )
-        run(empty_lab, "dbops_backup")
-        yield empty_lab
-    finally:
-        drop_relatives(empty_lab.target)
+def lab(keeper: Keeper) -> Iterator[Lab]:
+    with keeper.open_lab(prepare) as lab:
+        try:
+            yield lab
+        finally:
+            drop_relatives(lab.target)
 
 
 def drop_relatives(target: Target) -> None:
@@ -131,9 +135,6 @@ def replace(
 
 
 def back_up(lab: Lab) -> None:
-    """Take another backup; ids of one second are in no order."""
-    now = int(time.time())
-    wait_until(lambda: int(time.time()) > now, "the next second")
     run(lab, "dbops_backup")
 
 

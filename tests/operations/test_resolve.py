@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.databases import connect
+from tests.keeping import Keeper
 from tests.lab import THING, Lab, Outcome
 
 COLOR = """
@@ -36,11 +39,15 @@ def clear(apps, schema_editor):
 FILL = "migrations.RunPython(fill, clear),"
 
 
+def prepare(lab: Lab) -> None:
+    lab.write_migration("0001_initial", THING, down="SELECT 1;")
+    assert lab.run("dbops_deploy", "--no-backup").code == 0
+
+
 @pytest.fixture
-def lab(empty_lab: Lab) -> Lab:
-    empty_lab.write_migration("0001_initial", THING, down="SELECT 1;")
-    assert empty_lab.run("dbops_deploy", "--no-backup").code == 0
-    return empty_lab
+def lab(keeper: Keeper) -> Iterator[Lab]:
+    with keeper.open_lab(prepare) as lab:
+        yield lab
 
 
 def write(lab: Lab, operations: str, *, atomic: bool = True) -> None:

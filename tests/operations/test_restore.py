@@ -31,7 +31,10 @@ from dbops.operations.restore.restore import restore_backup
 from dbops.operations.storage import open_vault, read_stored_manifest
 from dbops.render.restore import render_restore
 from dbops.render.text import render_text
+from tests.keeping import Copy, Keeper
 from tests.operations.conftest import (
+    FILLED,
+    ODD_NAME,
     HeldTools,
     database_exists,
     drop_database,
@@ -41,9 +44,31 @@ from tests.operations.conftest import (
 )
 
 
+def prepare(target: Target, directory: Path) -> BackupReport:
+    execute(target, FILLED)
+    return take_backup(target, storage=str(directory))
+
+
 @pytest.fixture
-def backup(filled: Target, storage: str) -> BackupReport:
-    return take_backup(filled, storage=storage)
+def copy(keeper: Keeper) -> Iterator[Copy[BackupReport]]:
+    with keeper.open(prepare, ODD_NAME) as copy:
+        yield copy
+
+
+@pytest.fixture
+def filled(copy: Copy[BackupReport]) -> Target:
+    """What is backed up."""
+    return copy.target
+
+
+@pytest.fixture
+def storage(copy: Copy[BackupReport]) -> str:
+    return str(copy.directory)
+
+
+@pytest.fixture
+def backup(copy: Copy[BackupReport]) -> BackupReport:
+    return copy.value
 
 
 def find_data_file(backup: BackupReport) -> Path:

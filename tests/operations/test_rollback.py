@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from dbops.core.compare import Verdict, compare_catalogs
 from tests.databases import connect
+from tests.keeping import Keeper
 from tests.lab import THING, Lab
 
 ADD_COLOR = (
@@ -16,13 +18,15 @@ ADD_COLOR = (
 DROP_COLOR = 'ALTER TABLE "{app}_thing" DROP COLUMN "color";'
 
 
+def prepare(lab: Lab) -> None:
+    lab.write_migration("0001_initial", THING, down=f'DROP TABLE "{lab.app}_thing";')
+    assert lab.run("dbops_deploy", "--no-backup").code == 0
+
+
 @pytest.fixture
-def lab(empty_lab: Lab) -> Lab:
-    empty_lab.write_migration(
-        "0001_initial", THING, down=f'DROP TABLE "{empty_lab.app}_thing";'
-    )
-    assert empty_lab.run("dbops_deploy", "--no-backup").code == 0
-    return empty_lab
+def lab(keeper: Keeper) -> Iterator[Lab]:
+    with keeper.open_lab(prepare) as lab:
+        yield lab
 
 
 def deploy_color(lab: Lab, down: str | None = DROP_COLOR) -> None:

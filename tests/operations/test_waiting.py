@@ -4,32 +4,34 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from dbops.core.target import Target
 from dbops.operations.context import watch_locks
 from dbops.operations.deploy.report import DeployReport, DeployState, DeployStep
 from dbops.operations.deploy.waiting import Watcher, open_watcher
 from dbops.render.deploy import render_deploy
 from dbops.render.text import render_text
 from tests.crowd import Crowd, open_crowd
-from tests.lab import THING, Lab, Outcome, open_lab
+from tests.keeping import Keeper
+from tests.lab import THING, Lab, Outcome
+from tests.operations.conftest import ODD_NAME
 from tests.processes import start_in_lab, wait_until
 
 ADD_COLOR = 'migrations.AddField("Thing", "color", models.TextField(null=True)),'
 SLOW = "migrations.RunSQL('SELECT pg_sleep(1.5)', migrations.RunSQL.noop),"
 
 
+def prepare(lab: Lab) -> None:
+    """Make a table, for a migration that wants it for itself."""
+    lab.write_migration("0001_initial", THING)
+    outcome = lab.run("dbops_deploy", "--no-backup")
+    assert outcome.code == 0, outcome.err
+
+
 @pytest.fixture
-def lab(tmp_path: Path, database: Target, django_db_blocker: Any) -> Iterator[Lab]:
-    """A database with a table, and a migration that wants it for itself."""
-    with django_db_blocker.unblock(), open_lab(tmp_path, database) as lab:
-        lab.write_migration("0001_initial", THING)
-        outcome = lab.run("dbops_deploy", "--no-backup")
-        assert outcome.code == 0, outcome.err
+def lab(keeper: Keeper) -> Iterator[Lab]:
+    with keeper.open_lab(prepare, ODD_NAME) as lab:
         yield lab
 
 
