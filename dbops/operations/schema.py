@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from django.db.migrations import Migration
 from django.db.migrations.operations.base import Operation
 
 from dbops.core.catalog import Catalog, ObjectKind
 from dbops.core.compare import Comparison, Difference, DifferenceKind
+from dbops.core.gaps import WantedLock
 from dbops.core.journal import Journal, find_place
 from dbops.core.migration import MigrationId
 from dbops.core.rules import Rules, find_adopted_bodies
 from dbops.operations.context import Context
 from dbops.operations.deploy.apply import observe_operations
 from dbops.operations.history import History, build_ignore, get_id
+from dbops.operations.relation_locks import RelationLocks
 from dbops.operations.replay import Replay, open_replay
 from dbops.postgres.catalog import fetch_catalog
 from dbops.postgres.ledger import fetch_adopted_catalogs, ledger_exists
@@ -36,6 +38,8 @@ class Expectation:
     """For each pending migration, in order: the schema after it, or, of a non-atomic
     one, after each of its operations."""
     rules: Rules
+    locks: Mapping[MigrationId, Sequence[WantedLock]] = field(default_factory=dict)
+    """For each pending migration that is atomic: the strong locks it took there."""
 
     @property
     def final(self) -> Catalog:
@@ -97,14 +101,23 @@ def build_expectation(context: Context, history: History, live: Catalog) -> Expe
         replay.apply(history.applied_plan)
         applied = replay.fetch_catalog()
         rules = learn_rules(context, history, replay, applied, live)
-        stages = {get_id(each): _build_stages(replay, each) for each in history.pending}
-    return Expectation(applied=applied, stages=stages, rules=rules)
+        recorder = RelationLocks(replay)
+        stages = {
+            get_id(each): _build_stages(replay, each, recorder)
+            for each in history.pending
+        }
+    return Expectation(
+        applied=applied, stages=stages, rules=rules, locks=recorder.taken
+    )
 
 
-def _build_stages(replay: Replay, migration: Migration) -> Sequence[Catalog]:
+def _build_stages(
+    replay: Replay, migration: Migration, recorder: RelationLocks
+) -> Sequence[Catalog]:
     if migration.atomic:
-        replay.apply([migration])
+        replay.apply([migration], within=lambda: recorder.watch(migration))
         return [replay.fetch_catalog()]
+    recorder.forget()
     catalogs: list[Catalog] = []
 
     @contextmanager

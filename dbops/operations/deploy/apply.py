@@ -23,6 +23,7 @@ from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 from django.db.utils import Error, OperationalError
 
+from dbops.core.gaps import WantedLock
 from dbops.core.statement import (
     StatementClass,
     classify_statement,
@@ -32,6 +33,7 @@ from dbops.core.words import shorten
 from dbops.errors import Busy
 from dbops.operations.context import Context
 from dbops.operations.deploy.added import AddedOperation, insert_added
+from dbops.operations.deploy.gaps import build_gaps
 from dbops.operations.history import get_id
 from dbops.postgres.session import WHO_IS_AT_WORK, tell_error
 
@@ -178,6 +180,7 @@ class StatementLog:
     def __init__(self, context: Context) -> None:
         self._context = context
         self.statements: list[str] = []
+        self.gaps = build_gaps(context)
 
     def __call__(
         self,
@@ -190,19 +193,27 @@ class StatementLog:
         """Run one statement; alone in its transaction, again when it got no lock."""
         text = sql if isinstance(sql, str) else str(sql)
         self.statements.append(text)
+        values = None if many else params
         if self._context.connection.in_atomic_block:
+            if self.gaps:
+                self.gaps.ask(text, values)
             return execute(sql, params, many, within)
-        self._set_lock_timeout(text)
-        return retry_on_lock_timeout(
-            lambda: execute(sql, params, many, within), self._context
-        )
 
-    def _set_lock_timeout(self, text: str) -> None:
+        def attempt() -> Any:
+            self.prepare(text, values)
+            return execute(sql, params, many, within)
+
+        return retry_on_lock_timeout(attempt, self._context)
+
+    def prepare(self, text: str, params: Any = None) -> None:
+        """Outside of a transaction, choose how a statement waits for its locks."""
         patient = classify_statement(text) is StatementClass.PATIENT
         connection = self._context.connect()
-        set_lock_timeout(
-            connection, 0 if patient else self._context.settings.lock_timeout_s
-        )
+        timeout_s = 0 if patient else self._context.settings.lock_timeout_s
+        if self.gaps and not patient:
+            set_lock_timeout(connection, timeout_s)
+            timeout_s = self.gaps.wait_for(text, params) or timeout_s
+        set_lock_timeout(connection, timeout_s)
         if patient:
             connection.execute("SET statement_timeout = 0")
         else:
@@ -273,6 +284,7 @@ def apply_migration(
     observe: Observe,
     done: int = 0,
     added: Sequence[AddedOperation] = (),
+    locks: Sequence[WantedLock] | None = None,
 ) -> None:
     """Apply one pending migration to the database as `migrate` would.
 
@@ -280,15 +292,19 @@ def apply_migration(
     history row is written in the transaction of its DDL, which Django alone does only
     where no SQL was deferred. A non-atomic one is observed operation by operation,
     and its first `done` operations are not run again. What was `added` to it runs with
-    it.
+    it. Its strong `locks`, where they are known, are asked for in a gap.
 
     Raises:
         Busy: the locks were not had within the budget.
         django.db.Error, or whatever the migration raises.
     """
 
+    log.gaps = build_gaps(context, migration.operations, locks)
+
     def attempt() -> None:
         log.statements.clear()
+        if log.gaps and migration.atomic:
+            log.gaps.wait()
         executor = OneMigration(
             context.connection,
             within=lambda: _open_surroundings(context, migration, log),
@@ -318,6 +334,8 @@ def _open_surroundings(
         return
     with transaction.atomic(using=context.alias):
         set_lock_timeout(context.connect(), context.settings.lock_timeout_s, local=True)
+        if log.gaps:
+            log.gaps.take()
         with connection.execute_wrapper(log):
             yield
 

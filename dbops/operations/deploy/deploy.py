@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -10,6 +10,8 @@ from django.db.migrations import Migration
 from django.db.migrations.operations.base import Operation
 
 from dbops.core.catalog import Catalog
+from dbops.core.gaps import WantedLock
+from dbops.core.migration import MigrationId
 from dbops.errors import DbopsError, NeedsRepair
 from dbops.operations.backup.back_up import read_level, record_backup
 from dbops.operations.backup.backup import require_means, take_backup
@@ -124,6 +126,8 @@ class _Deployment:
         self.options = options
         self.lock = lock
         self.so_far = SoFar()
+        self.locks: Mapping[MigrationId, Sequence[WantedLock]] = {}
+        """The strong locks that the pending migrations took in a scratch database."""
 
     def run(self) -> DeployReport:
         """Do all of it, and return or raise with the report."""
@@ -139,6 +143,7 @@ class _Deployment:
             _require_backup(self.context, self.options)
             live = fetch_live_catalog(self.context)
             expectation = build_expectation(self.context, history, live)
+            self.locks = expectation.locks
             position = require_known_schema(
                 self.context, history, expectation, live, self.options
             )
@@ -272,6 +277,7 @@ class _Deployment:
                 observe=observe,
                 done=done,
                 added=self.so_far.added.get(name, ()),
+                locks=self.locks.get(name),
             )
         return recorded.after
 
