@@ -36,7 +36,7 @@ class Expectation:
     """With all applied migrations."""
     stages: Mapping[MigrationId, Sequence[Catalog]]
     """For each pending migration, in order: the schema after it, or, of a non-atomic
-    one, after each of its operations."""
+    one, after each of its operations; nothing where that was not wanted."""
     rules: Rules
     locks: Mapping[MigrationId, Sequence[WantedLock]] = field(default_factory=dict)
     """For each pending migration that is atomic: the strong locks it took there."""
@@ -44,7 +44,7 @@ class Expectation:
     @property
     def final(self) -> Catalog:
         """With the pending migrations too."""
-        *_, last = (self.applied, *(stages[-1] for stages in self.stages.values()))
+        *_, last = (self.applied, *(each[-1] for each in self.stages.values() if each))
         return last
 
 
@@ -87,8 +87,13 @@ def find_accepted(
     return find_adopted_bodies(found, live, fetch_adopted_catalogs(connection))
 
 
-def build_expectation(context: Context, history: History, live: Catalog) -> Expectation:
+def build_expectation(
+    context: Context, history: History, live: Catalog, *, every_stage: bool = True
+) -> Expectation:
     """Replay the applied and the pending migrations in a scratch database.
+
+    Without `every_stage`, the schema is read after the last migration and after those
+    that can be left half done, which is what a deployment compares with.
 
     Raises:
         Refused: the role may not create databases.
@@ -102,9 +107,12 @@ def build_expectation(context: Context, history: History, live: Catalog) -> Expe
         applied = replay.fetch_catalog()
         rules = learn_rules(context, history, replay, applied, live)
         recorder = RelationLocks(replay)
+        last = len(history.pending) - 1
         stages = {
-            get_id(each): _build_stages(replay, each, recorder)
-            for each in history.pending
+            get_id(each): _build_stages(
+                replay, each, recorder, read=every_stage or number == last
+            )
+            for number, each in enumerate(history.pending)
         }
     return Expectation(
         applied=applied, stages=stages, rules=rules, locks=recorder.taken
@@ -112,10 +120,12 @@ def build_expectation(context: Context, history: History, live: Catalog) -> Expe
 
 
 def _build_stages(
-    replay: Replay, migration: Migration, recorder: RelationLocks
+    replay: Replay, migration: Migration, recorder: RelationLocks, *, read: bool
 ) -> Sequence[Catalog]:
     if migration.atomic:
         replay.apply([migration], within=lambda: recorder.watch(migration))
+        if not read:
+            return ()
         return [replay.fetch_catalog()]
     recorder.forget()
     catalogs: list[Catalog] = []

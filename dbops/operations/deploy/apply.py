@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -14,12 +15,14 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations import Migration
 from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations import (
     RunPython,
     RunSQL,
     SeparateDatabaseAndState,
 )
 from django.db.migrations.operations.base import Operation
+from django.db.migrations.recorder import MigrationRecorder
 from django.db.migrations.state import ProjectState
 from django.db.utils import Error, OperationalError
 
@@ -132,11 +135,37 @@ def _shorten(text: str) -> str:
     return shorten(mask_secrets(" ".join(text.split())), LONGEST_SQL)
 
 
+@dataclass(slots=True)
+class Carried:
+    """What one migration of a run leaves for the next, so that it is not read again."""
+
+    loader: MigrationLoader | None = None
+    state: ProjectState | None = None
+
+    def keep(self, executor: MigrationExecutor, state: ProjectState) -> None:
+        """Keep the loader, and the state as far as it is not rendered.
+
+        Rendered, it would give other DDL than one that is made anew.
+        """
+        self.loader = executor.loader
+        self.state = _copy_unrendered(state)
+
+    def get_state(self) -> ProjectState | None:
+        """Return a state to apply the next migration to, which may fail."""
+        return self.state and _copy_unrendered(self.state)
+
+
+def _copy_unrendered(state: ProjectState) -> ProjectState:
+    models = {key: model.clone() for key, model in state.models.items()}
+    return ProjectState(models, real_apps=state.real_apps)
+
+
 class OneMigration(MigrationExecutor):
     """Django's executor, around each migration something of ours.
 
     `within` opens what surrounds the schema change and its history row; `prepare`
-    may put another migration in the place of the one on disk.
+    may put another migration in the place of the one on disk. With a `loader` of
+    before, the migrations are not loaded again.
     """
 
     def __init__(
@@ -145,8 +174,15 @@ class OneMigration(MigrationExecutor):
         *,
         within: Callable[[], AbstractContextManager[None]],
         prepare: Callable[[Migration], Migration] = lambda migration: migration,
+        loader: MigrationLoader | None = None,
     ) -> None:
-        super().__init__(connection)
+        if loader is None:
+            super().__init__(connection)
+        else:
+            self.connection = connection
+            self.loader = loader
+            self.recorder = MigrationRecorder(connection)
+            self.progress_callback = None
         self._within = within
         self._prepare = prepare
 
@@ -285,6 +321,7 @@ def apply_migration(
     done: int = 0,
     added: Sequence[AddedOperation] = (),
     locks: Sequence[WantedLock] | None = None,
+    carried: Carried | None = None,
 ) -> None:
     """Apply one pending migration to the database as `migrate` would.
 
@@ -292,7 +329,8 @@ def apply_migration(
     history row is written in the transaction of its DDL, which Django alone does only
     where no SQL was deferred. A non-atomic one is observed operation by operation,
     and its first `done` operations are not run again. What was `added` to it runs with
-    it. Its strong `locks`, where they are known, are asked for in a gap.
+    it. Its strong `locks`, where they are known, are asked for in a gap. What is
+    `carried` from one to the next spares loading all migrations for each.
 
     Raises:
         Busy: the locks were not had within the budget.
@@ -314,8 +352,15 @@ def apply_migration(
                 else observe_operations(found, observe, skip=range(1, done + 1)),
                 added,
             ),
+            loader=carried.loader if carried else None,
         )
-        executor.migrate([get_id(migration)], plan=[(migration, False)])
+        state = executor.migrate(
+            [get_id(migration)],
+            plan=[(migration, False)],
+            state=carried.get_state() if carried else None,
+        )
+        if carried:
+            carried.keep(executor, state)
 
     if migration.atomic:
         retry_on_lock_timeout(attempt, context)

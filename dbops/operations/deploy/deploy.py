@@ -17,7 +17,7 @@ from dbops.operations.backup.back_up import read_level, record_backup
 from dbops.operations.backup.backup import require_means, take_backup
 from dbops.operations.backup.sealing import build_seal
 from dbops.operations.context import Context, watch_locks
-from dbops.operations.deploy.apply import StatementLog, apply_migration
+from dbops.operations.deploy.apply import Carried, StatementLog, apply_migration
 from dbops.operations.deploy.guard import (
     finish_up_to_date,
     require_clean_history,
@@ -95,7 +95,7 @@ def _plan(context: Context, history: History, options: DeployOptions) -> DeployR
     require_clean_history(context, history)
     _require_backup(context, options)
     live = fetch_live_catalog(context)
-    expectation = build_expectation(context, history, live)
+    expectation = build_expectation(context, history, live, every_stage=False)
     require_known_schema(context, history, expectation, live, options)
     return DeployReport(
         state=DeployState.DRY_RUN, pending=tuple(map(get_id, history.pending))
@@ -128,6 +128,7 @@ class _Deployment:
         self.so_far = SoFar()
         self.locks: Mapping[MigrationId, Sequence[WantedLock]] = {}
         """The strong locks that the pending migrations took in a scratch database."""
+        self.carried = Carried()
 
     def run(self) -> DeployReport:
         """Do all of it, and return or raise with the report."""
@@ -142,7 +143,9 @@ class _Deployment:
             require_clean_history(self.context, history)
             _require_backup(self.context, self.options)
             live = fetch_live_catalog(self.context)
-            expectation = build_expectation(self.context, history, live)
+            expectation = build_expectation(
+                self.context, history, live, every_stage=False
+            )
             self.locks = expectation.locks
             position = require_known_schema(
                 self.context, history, expectation, live, self.options
@@ -278,6 +281,7 @@ class _Deployment:
                 done=done,
                 added=self.so_far.added.get(name, ()),
                 locks=self.locks.get(name),
+                carried=self.carried,
             )
         return recorded.after
 

@@ -19,6 +19,7 @@ from django.db.migrations.operations.base import Operation
 from dbops.core.gaps import (
     WEAKEST,
     Conflict,
+    Look,
     Sightings,
     WantedLock,
     choose_gap_s,
@@ -53,6 +54,7 @@ SLOW_AFTER_S = 5.0
 TELL_AFTER_S = 0.5
 TELL_AGAIN_S = 15.0
 """How long the same transactions in the way are not told again."""
+FRESH_S = 0.02
 LEAST_TRY_S = 0.1
 VACUUM_GRACE_S = 0.5
 """Beyond deadlock_timeout, for an autovacuum that is cancelled to end."""
@@ -112,6 +114,9 @@ class Gaps:
         self._clock = clock
         self._began_s = clock()
         self._seen = Sightings()
+        self._last = Look(now_us=0, targets=())
+        self._found: tuple[Sequence[WantedLock], float] = (), 0.0
+        """For what a gap was found last, and when."""
         self._held: dict[TableName, LockMode] = {}
         self._told: tuple[frozenset[object], float] = (frozenset(), 0.0)
         self._stubborn: set[object] = set()
@@ -137,7 +142,7 @@ class Gaps:
         Raises:
             psycopg.errors.LockNotAvailable: somebody came first; roll back, and wait.
         """
-        if self._at_once:
+        if self._at_once and self._wanted:
             self._take(self._wanted)
 
     def ask(self, text: str, parameters: Any = None) -> None:
@@ -233,10 +238,12 @@ class Gaps:
             else:
                 self._tell(conflicts)
                 self._pause()
+        self._found = wanted, self._clock()
 
     def _look(self, wanted: Sequence[WantedLock]) -> list[Conflict]:
         """Return those in the way that are older than a moment."""
         look = fetch_look(self._context.connect(), wanted)
+        self._last = look
         self._seen.note(look)
         gap_s = self._gap_s
         return [
@@ -284,8 +291,8 @@ class Gaps:
         connection = self._context.connect()
         deadline = self._clock() + self._context.settings.lock_timeout_s
         while True:
-            conflicts = self._look(wanted)
-            if not conflicts and self._lock_all(connection, wanted):
+            conflicts = [] if self._has_found(wanted) else self._look(wanted)
+            if not conflicts and self._lock_all(connection):
                 break
             if self._clock() > deadline:
                 told = describe_conflicts(conflicts) or "many short ones"
@@ -304,14 +311,18 @@ class Gaps:
             [f"{round(lock_timeout_s * 1000)}ms"],
         )
 
-    def _lock_all(self, connection: Connection, wanted: Sequence[WantedLock]) -> bool:
+    def _has_found(self, wanted: Sequence[WantedLock]) -> bool:
+        """Tell once whether the last look has found a gap for all of this just now."""
+        (found_for, found_s), self._found = self._found, ((), 0.0)
+        return found_for == wanted and self._clock() - found_s < FRESH_S
+
+    def _lock_all(self, connection: Connection) -> bool:
         """Lock them one after the other, in as much time as one may wait."""
-        look = fetch_look(connection, wanted)
         deadline = self._clock() + self._try_s
         try:
             # Within a transaction this is a savepoint: what was had is given back.
             with connection.transaction():
-                for target in look.targets:
+                for target in self._last.targets:
                     if target.may_lock:
                         left_s = max(deadline - self._clock(), 0.01)
                         lock_table(connection, target.relation, target.mode, left_s)
