@@ -35,7 +35,6 @@ from dbops.core.hazards.parsing import (
     list_names,
     parse_statements,
 )
-from dbops.core.hazards.predict import predict
 from dbops.core.lock_modes import LockMode
 from dbops.core.table_name import TableName
 from dbops.errors import Busy
@@ -205,6 +204,9 @@ class Gaps:
         """Return the strong locks of a statement; nothing where no rule knows it."""
         if not has_parser():
             return []
+        # Commands that apply nothing would load all rules, too.
+        from dbops.core.hazards.predict import predict
+
         if parameters is not None:
             text = self._context.connection.ops.compose_sql(text, parameters)  # type: ignore[attr-defined]
         try:
