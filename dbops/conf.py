@@ -52,6 +52,9 @@ class Settings:
     """How long one statement of a migration may wait for a strong lock."""
     lock_budget_s: float = 120.0
     """How long a migration is tried again when it does not get its locks."""
+    lock_gap_s: float = 0.05
+    """How old a transaction that has a table must be for a migration to wait for it
+    instead of queueing behind it; 0: it queues at once."""
     lock_budget: Mapping[str, Any] | None = None
     """How long a migration may keep others from a table, as `dbops_rehearse` measures
     it; default `{"reads_s": 1, "writes_s": 3}`."""

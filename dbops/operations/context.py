@@ -34,6 +34,8 @@ class Context:
     progress: Progress = silent
     watcher: Watcher | None = None
     """Who sees what a migration waits for; None where nobody looks."""
+    seeks_gaps: bool = False
+    """Strong locks are asked for when nobody would queue behind."""
 
     @property
     def connection(self) -> BaseDatabaseWrapper:
@@ -70,7 +72,9 @@ class Context:
 def watch_locks(context: Context) -> Iterator[Context]:
     """Let what waits within the block say who is in its way."""
     with open_watcher(context.target, context.progress) as watcher:
-        yield replace(context, watcher=watcher)
+        yield replace(
+            context, watcher=watcher, seeks_gaps=context.settings.lock_gap_s > 0
+        )
 
 
 def build_context(alias: str, progress: Progress = silent) -> Context:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import (
+    AbstractContextManager,
+    ExitStack,
+    contextmanager,
+    nullcontext,
+)
 from typing import Any
 
 import psycopg
@@ -125,8 +130,12 @@ class Replay:
         self.own = own
         self._executor = MigrationExecutor(connection)
 
-    def apply(self, migrations: Iterable[Migration]) -> None:
-        """Apply these, in the order given.
+    def apply(
+        self,
+        migrations: Iterable[Migration],
+        within: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        """Apply these, in the order given, each within such a block.
 
         Raises:
             ServerFailed: one of them fails, even on an empty database.
@@ -134,7 +143,8 @@ class Replay:
         """
         for migration in migrations:
             try:
-                self.state = self._executor.apply_migration(self.state, migration)
+                with within():
+                    self.state = self._executor.apply_migration(self.state, migration)
             except (DbopsError, KeyboardInterrupt):
                 raise
             except WritesElsewhere as error:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from django.db.migrations import Migration
 from django.db.migrations.operations.base import Operation
 
 from dbops.core.catalog import Catalog, ObjectKind
 from dbops.core.compare import Comparison, Difference, DifferenceKind
+from dbops.core.gaps import WantedLock
 from dbops.core.journal import Journal, find_place
 from dbops.core.migration import MigrationId
 from dbops.core.rules import Rules, find_adopted_bodies
 from dbops.operations.context import Context
 from dbops.operations.deploy.apply import observe_operations
 from dbops.operations.history import History, build_ignore, get_id
+from dbops.operations.relation_locks import RelationLocks
 from dbops.operations.replay import Replay, open_replay
 from dbops.postgres.catalog import fetch_catalog
 from dbops.postgres.ledger import fetch_adopted_catalogs, ledger_exists
@@ -34,13 +36,15 @@ class Expectation:
     """With all applied migrations."""
     stages: Mapping[MigrationId, Sequence[Catalog]]
     """For each pending migration, in order: the schema after it, or, of a non-atomic
-    one, after each of its operations."""
+    one, after each of its operations; nothing where that was not wanted."""
     rules: Rules
+    locks: Mapping[MigrationId, Sequence[WantedLock]] = field(default_factory=dict)
+    """For each pending migration that is atomic: the strong locks it took there."""
 
     @property
     def final(self) -> Catalog:
         """With the pending migrations too."""
-        *_, last = (self.applied, *(stages[-1] for stages in self.stages.values()))
+        *_, last = (self.applied, *(each[-1] for each in self.stages.values() if each))
         return last
 
 
@@ -83,8 +87,13 @@ def find_accepted(
     return find_adopted_bodies(found, live, fetch_adopted_catalogs(connection))
 
 
-def build_expectation(context: Context, history: History, live: Catalog) -> Expectation:
+def build_expectation(
+    context: Context, history: History, live: Catalog, *, every_stage: bool = True
+) -> Expectation:
     """Replay the applied and the pending migrations in a scratch database.
+
+    Without `every_stage`, the schema is read after the last migration and after those
+    that can be left half done, which is what a deployment compares with.
 
     Raises:
         Refused: the role may not create databases.
@@ -97,14 +106,28 @@ def build_expectation(context: Context, history: History, live: Catalog) -> Expe
         replay.apply(history.applied_plan)
         applied = replay.fetch_catalog()
         rules = learn_rules(context, history, replay, applied, live)
-        stages = {get_id(each): _build_stages(replay, each) for each in history.pending}
-    return Expectation(applied=applied, stages=stages, rules=rules)
+        recorder = RelationLocks(replay)
+        last = len(history.pending) - 1
+        stages = {
+            get_id(each): _build_stages(
+                replay, each, recorder, read=every_stage or number == last
+            )
+            for number, each in enumerate(history.pending)
+        }
+    return Expectation(
+        applied=applied, stages=stages, rules=rules, locks=recorder.taken
+    )
 
 
-def _build_stages(replay: Replay, migration: Migration) -> Sequence[Catalog]:
+def _build_stages(
+    replay: Replay, migration: Migration, recorder: RelationLocks, *, read: bool
+) -> Sequence[Catalog]:
     if migration.atomic:
-        replay.apply([migration])
+        replay.apply([migration], within=lambda: recorder.watch(migration))
+        if not read:
+            return ()
         return [replay.fetch_catalog()]
+    recorder.forget()
     catalogs: list[Catalog] = []
 
     @contextmanager

@@ -28,7 +28,8 @@ from tests.lab import Lab, Outcome
 from tests.operations.conftest import read_command_lines
 from tests.processes import Running, start_in_lab, wait_until
 
-PATIENT = {"LOCK_TIMEOUT_S": 60, "LOCK_BUDGET_S": 60}
+# They wait within their transactions: before them there is nothing to lose.
+PATIENT = {"LOCK_TIMEOUT_S": 60, "LOCK_BUDGET_S": 60, "LOCK_GAP_S": 0}
 
 TABLES = """
 *[migrations.CreateModel(name, [

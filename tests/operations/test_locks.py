@@ -31,6 +31,7 @@ from tests.lab import Lab, Outcome, open_lab
 from tests.processes import prepare_lab, start_in_lab, wait_until
 
 QUIET = "-c application_name=gunicorn"
+DEPLOY_AS_IT_IS = ("dbops_deploy", "--no-backup", "--allow-drift")
 IDLE_READER = ("BEGIN", "SELECT count(*) FROM messages")
 
 
@@ -343,6 +344,44 @@ def test_a_vacuum_against_wraparound_is_left_alone(lab: Lab, crowd: Crowd) -> No
     assert refused.code == 4
     assert f"--cancel {pid} --force" in refused.err
     assert tell(lab, "--cancel", str(pid), "--yes", "--force").code == 0
+
+
+@pytest.fixture
+def managed(lab: Lab) -> Lab:
+    """The table is made by a migration, and the next one wants it for itself."""
+    lab.execute("DROP TABLE messages")
+    made = "CREATE TABLE messages (id int PRIMARY KEY, body text)"
+    lab.write_migration("0001_made", f"migrations.RunSQL({made!r})")
+    outcome = lab.run("dbops_deploy", "--no-backup")
+    assert outcome.code == 0, outcome.err
+    sql = "ALTER TABLE messages ADD note text"
+    lab.write_migration("0002_note", f"migrations.RunSQL({sql!r})")
+    return lab
+
+
+def test_a_migration_gets_past_autovacuum_within_a_short_timeout(
+    managed: Lab, crowd: Crowd
+) -> None:
+    managed.execute("ALTER DATABASE \"Lock's db\" SET deadlock_timeout = '300ms'")
+    pid = start_vacuum(crowd, managed, wraparound=False)
+
+    outcome = managed.run(*DEPLOY_AS_IT_IS, LOCK_BUDGET_S=30.0)
+
+    assert outcome.code == 0, outcome.err
+    assert f"waits until autovacuum gives way: {pid} (autovacuum" in outcome.err
+    assert "letting the others go first" not in outcome.err
+
+
+def test_a_migration_names_a_vacuum_against_wraparound(
+    managed: Lab, crowd: Crowd
+) -> None:
+    pid = start_vacuum(crowd, managed, wraparound=True)
+
+    outcome = managed.run(*DEPLOY_AS_IT_IS, LOCK_BUDGET_S=1.0)
+
+    assert outcome.code == 5
+    assert f"in the way: {pid} (autovacuum to prevent wraparound" in outcome.err
+    assert "what to do: wait: it keeps transaction ids from running out" in outcome.err
 
 
 def test_a_walsender_is_left_alone(lab: Lab, crowd: Crowd) -> None:

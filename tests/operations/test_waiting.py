@@ -59,7 +59,7 @@ def test_a_deployment_that_gives_up_names_who_was_in_the_way(
     assert 'application "gunicorn", at cart, idle in transaction' in message
     assert f"holds AccessShareLock on {table}" in message
     assert "manage.py dbops_locks" in outcome.json["error"]["hint"]
-    assert f"waits for {table}, 1st in the queue" in outcome.err
+    assert f"waits for a gap on {table} (AccessExclusiveLock)" in outcome.err
     assert f"what to do: manage.py dbops_locks --terminate {pid}" in outcome.err
 
 
@@ -119,7 +119,7 @@ def test_a_second_deployment_says_what_the_first_one_waits_for(
     (holder,) = crowd.add()
     crowd.execute(holder, "BEGIN", f"SELECT * FROM {lab.app}_thing")
     arguments = ("dbops_deploy", "--no-backup")
-    with start_in_lab(lab, *arguments, LOCK_TIMEOUT_S=60) as first:
+    with start_in_lab(lab, *arguments, LOCK_TIMEOUT_S=60, LOCK_GAP_S=0) as first:
         waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = "
         waits += f"'{lab.app}_thing'::regclass"
         wait_until(lambda: lab.fetch_value(waits) == 1, "a wait", while_runs=first)

@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -14,15 +15,18 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations import Migration
 from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations import (
     RunPython,
     RunSQL,
     SeparateDatabaseAndState,
 )
 from django.db.migrations.operations.base import Operation
+from django.db.migrations.recorder import MigrationRecorder
 from django.db.migrations.state import ProjectState
 from django.db.utils import Error, OperationalError
 
+from dbops.core.gaps import WantedLock
 from dbops.core.statement import (
     StatementClass,
     classify_statement,
@@ -32,6 +36,7 @@ from dbops.core.words import shorten
 from dbops.errors import Busy
 from dbops.operations.context import Context
 from dbops.operations.deploy.added import AddedOperation, insert_added
+from dbops.operations.deploy.gaps import build_gaps
 from dbops.operations.history import get_id
 from dbops.postgres.session import WHO_IS_AT_WORK, tell_error
 
@@ -130,11 +135,37 @@ def _shorten(text: str) -> str:
     return shorten(mask_secrets(" ".join(text.split())), LONGEST_SQL)
 
 
+@dataclass(slots=True)
+class Carried:
+    """What one migration of a run leaves for the next, so that it is not read again."""
+
+    loader: MigrationLoader | None = None
+    state: ProjectState | None = None
+
+    def keep(self, executor: MigrationExecutor, state: ProjectState) -> None:
+        """Keep the loader, and the state as far as it is not rendered.
+
+        Rendered, it would give other DDL than one that is made anew.
+        """
+        self.loader = executor.loader
+        self.state = _copy_unrendered(state)
+
+    def get_state(self) -> ProjectState | None:
+        """Return a state to apply the next migration to, which may fail."""
+        return self.state and _copy_unrendered(self.state)
+
+
+def _copy_unrendered(state: ProjectState) -> ProjectState:
+    models = {key: model.clone() for key, model in state.models.items()}
+    return ProjectState(models, real_apps=state.real_apps)
+
+
 class OneMigration(MigrationExecutor):
     """Django's executor, around each migration something of ours.
 
     `within` opens what surrounds the schema change and its history row; `prepare`
-    may put another migration in the place of the one on disk.
+    may put another migration in the place of the one on disk. With a `loader` of
+    before, the migrations are not loaded again.
     """
 
     def __init__(
@@ -143,8 +174,15 @@ class OneMigration(MigrationExecutor):
         *,
         within: Callable[[], AbstractContextManager[None]],
         prepare: Callable[[Migration], Migration] = lambda migration: migration,
+        loader: MigrationLoader | None = None,
     ) -> None:
-        super().__init__(connection)
+        if loader is None:
+            super().__init__(connection)
+        else:
+            self.connection = connection
+            self.loader = loader
+            self.recorder = MigrationRecorder(connection)
+            self.progress_callback = None
         self._within = within
         self._prepare = prepare
 
@@ -178,6 +216,7 @@ class StatementLog:
     def __init__(self, context: Context) -> None:
         self._context = context
         self.statements: list[str] = []
+        self.gaps = build_gaps(context)
 
     def __call__(
         self,
@@ -190,19 +229,27 @@ class StatementLog:
         """Run one statement; alone in its transaction, again when it got no lock."""
         text = sql if isinstance(sql, str) else str(sql)
         self.statements.append(text)
+        values = None if many else params
         if self._context.connection.in_atomic_block:
+            if self.gaps:
+                self.gaps.ask(text, values)
             return execute(sql, params, many, within)
-        self._set_lock_timeout(text)
-        return retry_on_lock_timeout(
-            lambda: execute(sql, params, many, within), self._context
-        )
 
-    def _set_lock_timeout(self, text: str) -> None:
+        def attempt() -> Any:
+            self.prepare(text, values)
+            return execute(sql, params, many, within)
+
+        return retry_on_lock_timeout(attempt, self._context)
+
+    def prepare(self, text: str, params: Any = None) -> None:
+        """Outside of a transaction, choose how a statement waits for its locks."""
         patient = classify_statement(text) is StatementClass.PATIENT
         connection = self._context.connect()
-        set_lock_timeout(
-            connection, 0 if patient else self._context.settings.lock_timeout_s
-        )
+        timeout_s = 0 if patient else self._context.settings.lock_timeout_s
+        if self.gaps and not patient:
+            set_lock_timeout(connection, timeout_s)
+            timeout_s = self.gaps.wait_for(text, params) or timeout_s
+        set_lock_timeout(connection, timeout_s)
         if patient:
             connection.execute("SET statement_timeout = 0")
         else:
@@ -273,6 +320,8 @@ def apply_migration(
     observe: Observe,
     done: int = 0,
     added: Sequence[AddedOperation] = (),
+    locks: Sequence[WantedLock] | None = None,
+    carried: Carried | None = None,
     verify: Callable[[], None] = lambda: None,
 ) -> None:
     """Apply one pending migration to the database as `migrate` would.
@@ -281,15 +330,21 @@ def apply_migration(
     history row is written in the transaction of its DDL, which Django alone does only
     where no SQL was deferred. A non-atomic one is observed operation by operation,
     and its first `done` operations are not run again. What was `added` to it runs with
-    it. `verify` has the last word on an atomic one before it is committed.
+    it. Its strong `locks`, where they are known, are asked for in a gap. What is
+    `carried` from one to the next spares loading all migrations for each. `verify` has
+    the last word on an atomic one before it is committed.
 
     Raises:
         Busy: the locks were not had within the budget.
         django.db.Error, or whatever the migration raises.
     """
 
+    log.gaps = build_gaps(context, migration.operations, locks)
+
     def attempt() -> None:
         log.statements.clear()
+        if log.gaps and migration.atomic:
+            log.gaps.wait()
         executor = OneMigration(
             context.connection,
             within=lambda: _open_surroundings(context, migration, log, verify),
@@ -299,8 +354,15 @@ def apply_migration(
                 else observe_operations(found, observe, skip=range(1, done + 1)),
                 added,
             ),
+            loader=carried.loader if carried else None,
         )
-        executor.migrate([get_id(migration)], plan=[(migration, False)])
+        state = executor.migrate(
+            [get_id(migration)],
+            plan=[(migration, False)],
+            state=carried.get_state() if carried else None,
+        )
+        if carried:
+            carried.keep(executor, state)
 
     if migration.atomic:
         retry_on_lock_timeout(attempt, context)
@@ -323,6 +385,8 @@ def _open_surroundings(
         return
     with transaction.atomic(using=context.alias):
         set_lock_timeout(context.connect(), context.settings.lock_timeout_s, local=True)
+        if log.gaps:
+            log.gaps.take()
         with connection.execute_wrapper(log):
             yield
         verify()

@@ -18,7 +18,7 @@ from dbops.operations.backup.back_up import read_level, record_backup
 from dbops.operations.backup.backup import take_backup
 from dbops.operations.backup.sealing import build_seal
 from dbops.operations.context import Context, watch_locks
-from dbops.operations.deploy.apply import StatementLog, apply_migration
+from dbops.operations.deploy.apply import Carried, StatementLog, apply_migration
 from dbops.operations.deploy.checklist import Checklist, require_names, tell_guards
 from dbops.operations.deploy.guard import finish_up_to_date
 from dbops.operations.deploy.guarding import (
@@ -120,6 +120,7 @@ class _Deployment:
         self.so_far = SoFar()
         self.so_far.update(phase=options.phase)
         self.checklist = Checklist(options.allowed, context.progress)
+        self.carried = Carried()
 
     def run(self) -> DeployReport:
         """Do all of it, and return or raise with the report."""
@@ -252,12 +253,14 @@ class _Deployment:
                 with record_operation(ledger, migration, done):
                     pass
             self.so_far.current = migration
-            live = self._apply(migration, ledger, done=done)
+            live = self._apply(migration, guarded, ledger, done=done)
             self.so_far.after[get_id(migration)] = live
             self.so_far.current = None
             self.so_far.update(applied=(*self.so_far.report.applied, get_id(migration)))
 
-    def _apply(self, migration: Migration, ledger: Ledger, *, done: int) -> Catalog:
+    def _apply(
+        self, migration: Migration, guarded: Guarded, ledger: Ledger, *, done: int
+    ) -> Catalog:
         """Apply one migration, and return the schema after it."""
         name = get_id(migration)
         self.lock.check()
@@ -291,6 +294,8 @@ class _Deployment:
                 observe=observe,
                 done=done,
                 added=self.so_far.added.get(name, ()),
+                locks=guarded.expectation.locks.get(name),
+                carried=self.carried,
                 verify=partial(require_verified, self.context, migration),
             )
         return recorded.after

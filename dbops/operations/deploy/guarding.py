@@ -69,7 +69,9 @@ def judge_guards(
         GuardName.HISTORY,
         f"{len(history.applied)} applied, {len(history.pending)} pending",
     )
-    expectation = build_expectation(context, history, live)
+    expectation = build_expectation(
+        context, history, live, every_stage=_wants_rehearsal(context, options, proofs)
+    )
     position = require_known_schema(context, history, expectation, live, options)
     _judge_drift(position, checklist)
     look_at_surroundings(context, history, checklist)
@@ -82,6 +84,13 @@ def judge_guards(
         proofs=proofs,
     )
     return _judge_rehearsal(context, guarded, options, checklist)
+
+
+def _wants_rehearsal(
+    context: Context, options: DeployOptions, proofs: Proofs | None
+) -> bool:
+    """Say whether a copy shall show what nothing in the ledger does."""
+    return proofs is None and options.rehearse and context.settings.rehearse
 
 
 def _judge_drift(position: Position, checklist: Checklist) -> None:

@@ -144,7 +144,7 @@ class Settlement:
         return ""
 
     def _find_removed(self, name: MigrationId) -> tuple[str, ...]:
-        after = self.so_far.after.get(name) or self.expectation.stages[name][-1]
+        after = self.so_far.after.get(name) or fetch_live_catalog(self.context)
         return find_removed(self.so_far.before[name], after)
 
     def _stop(

@@ -12,7 +12,6 @@ from django.db.migrations import Migration
 from psycopg.pq import TransactionStatus
 
 from dbops.core.sql_script import Irreversible, Script, Unwritten
-from dbops.core.statement import StatementClass, classify_statement
 from dbops.errors import Refused
 from dbops.operations.context import Context
 from dbops.operations.deploy.added import AddedOperation, insert_added, reverse_added
@@ -134,9 +133,14 @@ class _Case:
 
 
 def _run_script(case: _Case, script: Script) -> None:
+    if case.log.gaps:
+        case.log.gaps.expect(script.text)
+        case.log.gaps.wait()
     with _open_transaction(case.context):
         case.log.statements[:] = script.statements
         connection = case.context.connect()
+        if case.log.gaps:
+            case.log.gaps.take()
         if script.statements:
             connection.execute(script.text.encode(), prepare=False)
         if connection.info.transaction_status is not TransactionStatus.INTRANS:
@@ -154,23 +158,26 @@ def _run_one_by_one(case: _Case, script: Script) -> None:
     log.statements.clear()
     try:
         for statement in script.statements:
-            patient = classify_statement(statement) is StatementClass.PATIENT
-            timeout_s = 0 if patient else context.settings.lock_timeout_s
-            set_lock_timeout(connection, timeout_s)
             log.statements.append(statement)
-            retry_on_lock_timeout(
-                partial(connection.execute, statement.encode(), prepare=False), context
-            )
+            retry_on_lock_timeout(partial(_run_statement, case, statement), context)
     finally:
         if not connection.closed:
             connection.execute("RESET lock_timeout")
+            connection.execute("RESET statement_timeout")
     case.check()
     with transaction.atomic(using=context.alias):
         case.forget()
 
 
+def _run_statement(case: _Case, statement: str) -> None:
+    case.log.prepare(statement)
+    case.context.connect().execute(statement.encode(), prepare=False)
+
+
 def _run_reverse(case: _Case) -> None:
     context, migration, log = case.context, case.migration, case.log
+    if log.gaps and migration.atomic:
+        log.gaps.wait()
 
     @contextmanager
     def surround() -> Iterator[None]:

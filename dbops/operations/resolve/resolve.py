@@ -277,6 +277,8 @@ class _Resolution:
 
         def attempt() -> None:
             log.statements.clear()
+            if log.gaps:
+                log.gaps.wait()
             with transaction.atomic(using=self.context.alias):
                 set_lock_timeout(
                     self.context.connect(),
