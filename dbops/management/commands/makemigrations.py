@@ -17,6 +17,7 @@ from django.db.migrations.loader import MigrationLoader
 
 from dbops.conf import read_settings
 from dbops.errors import DbopsError
+from dbops.operations.autodetector import Autodetector
 from dbops.operations.check.naming import find_name_fault
 from dbops.operations.context import build_context
 from dbops.operations.history import read_history
@@ -35,6 +36,7 @@ DJANGO_ONLY = ("dry_run", "merge", "empty", "name", "check_changes", "update")
 class Command(makemigrations.Command):
     """Check names before, and write SQL files after, what Django does."""
 
+    autodetector = Autodetector
     help = (
         "Creates new migration(s) for apps. For the project's own apps, refuses names "
         "that say nothing, and writes beside each migration sql/<name>/migration.sql "
