@@ -14,11 +14,11 @@ from dbops.core.describe import quote_text
 from dbops.core.generated_names import split_name
 
 GUARD = re.compile(
-    r"\A\s*DO \$enum\$\s+DECLARE told text;\s+BEGIN\s+"
+    r"\A\s*DECLARE told text;\s+BEGIN\s+"
     r"SELECT string_agg\(.*?\) INTO told FROM \((?P<counts>.*)\) AS held"
     r" WHERE held\.n > 0;\s+"
     r"IF told IS NOT NULL THEN\s+RAISE EXCEPTION USING .*;\s+END IF;\s+"
-    r"END \$enum\$;?\s*\Z",
+    r"END\s*\Z",
     re.DOTALL,
 )
 
@@ -201,9 +201,12 @@ BEGIN
 END $enum$"""  # noqa: S608  Names and values are quoted.
 
 
-def find_guard(statement: str) -> str | None:
-    """Return the query of a statement that `write_guard` has written; else None."""
-    hit = GUARD.match(statement)
+def find_guard(body: str) -> str | None:
+    """Return the query in the body of a DO that `write_guard` has written; else None.
+
+    >>> find_guard("BEGIN DELETE FROM t; END")
+    """
+    hit = GUARD.match(body)
     return hit["counts"].strip() if hit else None
 
 

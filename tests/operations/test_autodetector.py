@@ -9,6 +9,7 @@ from django.db import models
 from django.db.migrations import Migration
 from django.db.migrations.graph import MigrationGraph
 from django.db.migrations.operations import RunPython, RunSQL
+from django.db.migrations.operations.base import Operation
 from django.db.migrations.questioner import MigrationQuestioner
 from django.db.migrations.state import ModelState, ProjectState
 from django.db.migrations.writer import MigrationWriter
@@ -42,6 +43,12 @@ def build_state(tables: dict[str, Fields]) -> ProjectState:
     return state
 
 
+def migrate(app: str, *operations: Operation) -> Migration:
+    parts = {"operations": list(operations), "dependencies": []}
+    kind: type[Migration] = type("Migration", (Migration,), parts)
+    return kind("0001_initial", app)
+
+
 def detect(
     old: dict[str, Fields],
     new: dict[str, Fields],
@@ -73,7 +80,9 @@ def tell(migrations: list[Migration]) -> list[list[str]]:
 def test_makes_a_type_before_its_first_table() -> None:
     found = detect({}, {"Cat": {"mood": mood("sad", "ok")}})
     assert tell(found["zoo"]) == [["Create enum mood", "Create model Cat"]]
-    assert found["zoo"][0].operations[0].values == ["sad", "ok"]
+    (made, _) = found["zoo"][0].operations
+    assert isinstance(made, CreateEnum)
+    assert made.values == ["sad", "ok"]
 
 
 def test_makes_a_type_before_a_new_column() -> None:
@@ -95,8 +104,7 @@ def test_makes_a_type_before_text_becomes_of_it() -> None:
 
 
 def test_does_not_make_what_a_migration_has_made() -> None:
-    made = Migration("0001_initial", "zoo")
-    made.operations = [RunSQL("CREATE TYPE mood AS ENUM ('sad')")]
+    made = migrate("zoo", RunSQL("CREATE TYPE mood AS ENUM ('sad')"))
     found = detect({"Cat": {}}, {"Cat": {"mood": mood("sad", null=True)}}, made)
     assert tell(found["zoo"]) == [["Add field mood to cat"]]
 
@@ -167,6 +175,7 @@ def test_removes_values_after_all_else_and_by_themselves() -> None:
     assert sorted(told[0]) == ["Add field age to cat", "Alter field mood on cat"]
     assert told[1] == ["Remove values 'sad', 'mad' from enum mood"]
     (removal,) = found[1].operations
+    assert isinstance(removal, RemoveEnumValues)
     assert removal.order == ["sad", "mad", "ok"]
     assert found[1].dependencies == [("zoo", found[0].name)]
 
@@ -210,18 +219,12 @@ def test_values_are_those_of_all_fields_of_the_type() -> None:
 
 
 def test_a_value_that_code_may_use_is_told() -> None:
-    migration = Migration("0002_fill", "neuroagent")
-    migration.operations = [
-        AddEnumValue("mood", "ok"),
-        RunPython(RunPython.noop, RunPython.noop),
-    ]
-    assert [each.id for each in find_early_uses(migration)] == ["dbops.W009"]
-    migration.operations = [
-        CreateEnum("mood", ["sad"]),
-        AddEnumValue("mood", "ok"),
-        RunPython(RunPython.noop, RunPython.noop),
-    ]
-    assert not list(find_early_uses(migration))
+    fill = RunPython(RunPython.noop, RunPython.noop)
+    added = [AddEnumValue("mood", "ok"), fill]
+    found = list(find_early_uses(migrate("neuroagent", *added)))
+    assert [each.id for each in found] == ["dbops.W009"]
+    created = CreateEnum("mood", ["sad"])
+    assert not list(find_early_uses(migrate("neuroagent", created, *added)))
 
 
 def test_operations_can_be_written_and_read() -> None:
