@@ -15,7 +15,7 @@ from dbops.core.generated_names import split_name
 
 GUARD = re.compile(
     r"\A\s*DECLARE told text;\s+BEGIN\s+"
-    r"SELECT string_agg\(.*?\) INTO told FROM \((?P<counts>.*)\) AS held"
+    r"SELECT string_agg\(.*?\)\s+INTO told FROM \((?P<counts>.*)\) AS held"
     r" WHERE held\.n > 0;\s+"
     r"IF told IS NOT NULL THEN\s+RAISE EXCEPTION USING .*;\s+END IF;\s+"
     r"END\s*\Z",
@@ -204,6 +204,10 @@ END $enum$"""  # noqa: S608  Names and values are quoted.
 def find_guard(body: str) -> str | None:
     """Return the query in the body of a DO that `write_guard` has written; else None.
 
+    >>> column = EnumColumn(table="t", column="c", is_array=False, default=None)
+    >>> _, body, _ = write_guard("mood", ["a"], [column]).split("$enum$")
+    >>> find_guard(body)
+    "SELECT count(*) AS n, 'a' AS value, 't.c' AS place FROM t WHERE c = 'a'"
     >>> find_guard("BEGIN DELETE FROM t; END")
     """
     hit = GUARD.match(body)
