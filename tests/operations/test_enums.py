@@ -180,3 +180,46 @@ def test_grants_and_owner_come_back(lab: Lab) -> None:
     before = lab.fetch_value(query)
     run(lab, RemoveEnumValues(NAME, ["100 %"]))
     assert lab.fetch_value(query) == before
+
+
+HELPERS = "from dbops import enums\nfrom dbops.fields import EnumField\n"
+CREATE = """\
+enums.CreateEnum("mood", ["sad", "ok"]),
+migrations.CreateModel("Cat", [
+    ("id", models.BigAutoField(primary_key=True)),
+    ("mood", EnumField(enum_type="mood", choices=[("sad", "Sad"), ("ok", "Ok")])),
+]),
+"""
+
+
+def test_a_rehearsal_knows_both_ways(empty_lab: Lab) -> None:
+    lab = empty_lab
+    lab.write_migration("0001_initial", CREATE, helpers=HELPERS)
+    assert lab.run("migrate", "-v0").code == 0
+    lab.execute(
+        f"INSERT INTO {lab.app}_cat (mood) SELECT 'sad' FROM generate_series(1, 300)"
+    )
+    for name, operation in (
+        ("0002_add_mood_top", 'enums.AddEnumValue("mood", "top", before="ok"),'),
+        ("0003_rename_sad", 'enums.RenameEnumValue("mood", "sad", "blue"),'),
+        (
+            "0004_remove_top",
+            'enums.RemoveEnumValues("mood", ["top"], order=["blue", "top", "ok"]),',
+        ),
+    ):
+        lab.write_migration(name, operation, helpers=HELPERS)
+    made = lab.run("makemigrations", "--sql", lab.app)
+    assert made.code == 0, made.err
+    done = lab.run("dbops_rehearse", "--json", "--backup", "new")
+    found = {each["id"].partition(".")[2]: each for each in done.json["migrations"]}
+    assert found["0004_remove_top"]["losses"] == []
+    assert {name: each["round_trip"] for name, each in found.items()} == {
+        "0002_add_mood_top": "identical",
+        "0003_rename_sad": "identical",
+        "0004_remove_top": "identical",
+    }
+    assert found["0002_add_mood_top"]["rewrites"] == []
+    assert found["0003_rename_sad"]["rewrites"] == []
+    assert f"{lab.app}_cat" in found["0004_remove_top"]["rewrites"]
+    deployed = lab.run("dbops_deploy", "--no-input", "--json")
+    assert deployed.json["state"] == "deployed", deployed.err
