@@ -8,7 +8,7 @@ it after those that still had it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from typing import Any
 
 from django.db.migrations import AlterField, Migration
@@ -35,7 +35,11 @@ from dbops.fields import find_enum_field
 from dbops.operations.check.digest import list_sql
 from dbops.operations.enum_splitting import split_migrations
 
-CREATE_TYPE = re.compile(r"create\s+type\s+(\S+)\s+as\s+enum\b", re.IGNORECASE)
+CREATE_OR_DROP = re.compile(
+    r"""\b(?:(?P<create>create\s+type)|drop\s+type(?:\s+if\s+exists)?)\s+
+        (?P<name>(?:[\w$]+|"[^"]+")(?:\.(?:[\w$]+|"[^"]+"))?)""",
+    re.IGNORECASE | re.VERBOSE,
+)
 MAKE, OTHERS, AFTER = "enum is made", "all but enums", "this operation"
 """What an operation may wait for."""
 MAKING = (CreateEnum, RenameEnum, RenameEnumValue, AddEnumValue)
@@ -75,7 +79,7 @@ class Autodetector(MigrationAutodetector):
     def _detect_changes(
         self, convert_apps: Any = None, graph: MigrationGraph | None = None
     ) -> dict[str, list[Migration]]:
-        self._made = set(_list_made(graph)) if graph else set()
+        self._made = _list_made(graph) if graph else set()
         found = super()._detect_changes(convert_apps, graph)  # type: ignore[misc]
         return split_migrations(found, self._changes_choices_alone)
 
@@ -243,16 +247,22 @@ def _get_model(operation: Operation) -> str:
     return str(model).lower()
 
 
-def _list_made(graph: MigrationGraph) -> Iterator[str]:
-    """Yield the types that migrations make, with fields or without."""
-    for migration in graph.nodes.values():
-        operations = getattr(migration, "operations", ())
-        for text, _ in list_sql(operations):
-            for name in CREATE_TYPE.findall(text):
-                yield name
-                yield name.removeprefix("public.")
-        for each in operations:
-            if isinstance(each, CreateEnum):
-                yield each.name
-            elif isinstance(each, RenameEnum):
-                yield each.new_name
+def _list_made(graph: MigrationGraph) -> set[str]:
+    """Return the types that the migrations leave, with fields or without."""
+    made: set[str] = set()
+    keys = dict.fromkeys(
+        key for leaf in sorted(graph.leaf_nodes()) for key in graph.forwards_plan(leaf)
+    )
+    for key in keys:
+        for operation in getattr(graph.nodes[key], "operations", ()):
+            for text, _ in list_sql([operation]):
+                for hit in CREATE_OR_DROP.finditer(text):
+                    names = {hit["name"], hit["name"].removeprefix("public.")}
+                    made = made | names if hit["create"] else made - names
+            if isinstance(operation, (DropEnum, RenameEnum)):
+                made.discard(operation.name)
+            if isinstance(operation, RenameEnum):
+                made.add(operation.new_name)
+            elif isinstance(operation, CreateEnum):
+                made.add(operation.name)
+    return made

@@ -109,6 +109,17 @@ def test_does_not_make_what_a_migration_has_made() -> None:
     assert tell(found["zoo"]) == [["Add field mood to cat"]]
 
 
+def test_makes_again_what_was_dropped() -> None:
+    for each in (
+        [CreateEnum("mood", ["sad"]), DropEnum("mood", ["sad"])],
+        [RunSQL("CREATE TYPE public.mood AS ENUM ('sad'); DROP TYPE public.mood")],
+        [CreateEnum("mood", ["sad"]), RenameEnum("mood", "spirit")],
+    ):
+        made = migrate("zoo", *each)
+        found = detect({"Cat": {}}, {"Cat": {"mood": mood("sad")}}, made)
+        assert tell(found["zoo"])[0][0] == "Create enum mood"
+
+
 def test_one_app_makes_a_type_for_two() -> None:
     fields = {"mood": mood("sad")}
     found = detect({}, {"Cat": fields, "farm.Cow": {"mood": mood("sad")}})
