@@ -8,9 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from django.core.exceptions import FieldError
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Case, Func, Value
+from django.db.models.expressions import BaseExpression
+from django.db.models.lookups import (
+    Exact,
+    GreaterThan,
+    GreaterThanOrEqual,
+    LessThan,
+    LessThanOrEqual,
+)
 from django.db.models.signals import class_prepared
 
 from dbops.core.enum_change import parse_array
@@ -105,14 +113,22 @@ class _CastRight:
     def process_rhs(self, compiler: Any, connection: Any) -> tuple[str, Any]:
         """Return the right side."""
         text, parameters = super().process_rhs(compiler, connection)  # type: ignore[misc]
-        right, field = self.rhs, self.lhs.output_field  # type: ignore[attr-defined]
-        if isinstance(field, EnumField) and isinstance(right, (Case, Func, Value)):
+        field = self.lhs.output_field  # type: ignore[attr-defined]
+        if isinstance(field, EnumField) and _is_text(self.rhs):  # type: ignore[attr-defined]
             text = f"({text})::{field.db_type(connection)}"
         return text, parameters
 
 
-for _lookup in ("exact", "gt", "gte", "lt", "lte"):
-    _plain = models.CharField.class_lookups[_lookup]
+def _is_text(side: Any) -> bool:
+    if not isinstance(side, BaseExpression):
+        return False
+    try:
+        return find_enum_field(side.output_field) is None
+    except FieldError:
+        return True
+
+
+for _plain in (Exact, GreaterThan, GreaterThanOrEqual, LessThan, LessThanOrEqual):
     EnumField.register_lookup(type(_plain.__name__, (_CastRight, _plain), {}))
 
 

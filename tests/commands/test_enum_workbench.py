@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from django.apps import apps
-from django.db.models import Case, F, Max, Value, When
+from django.db.models import Case, F, Max, Subquery, Value, When
 from django.test import override_settings
 
 from tests.databases import temporary_database
@@ -143,6 +143,7 @@ def test_the_life_of_an_enum(lab: Lab) -> None:
     use_every_queryset_method(lab)
     go_back_and_forward_with_rows(lab)
     push_what_changes_types(lab)
+    tell_of_a_way_back_that_rows_stand_against(lab)
 
 
 def list_names(lab: Lab) -> list[str]:
@@ -170,6 +171,9 @@ def use_every_queryset_method(lab: Lab) -> None:
         chosen = Case(When(name="sad", then=Value("sad")), default=Value("fine"))
         assert cats.filter(mood=chosen).count() == 2
         assert cats.filter(mood__lte=F("mood"), mood__icontains="A").count() == 1
+        assert cats.filter(mood=F("name")).count() == 3
+        text = cats.filter(pk=F("pk"), name="sad").values("name")[:1]
+        assert cats.filter(mood=Subquery(text)).get().name == "sad"
         assert cats.filter(moods__contains=["sad"]).get().moods == ["sad", "ok"]
         assert cats.filter(moods__overlap=["sad", "fine"]).count() == 2
         assert cats.filter(moods__0="fine").get().name == "fine"
@@ -222,6 +226,15 @@ def push_what_changes_types(lab: Lab) -> None:
     assert made.code == 0, made.err
     assert run(lab, "migrate", "-v0").code == 0
     assert_all_quiet(lab)
+
+
+def tell_of_a_way_back_that_rows_stand_against(lab: Lab) -> None:
+    change(lab, "    name = models.CharField(max_length=20)\n", "")
+    done = run(lab, "makemigrations", "--apply", "-n", "drop_cat_name", "--no-input")
+    assert done.code == 3
+    assert lab.fetch_history()[-1].endswith("_drop_cat_name")
+    assert "its way back does not work: it fails on the rows that are here" in done.err
+    assert 'column "name" of relation' in done.err
 
 
 def test_what_is_pulled_can_be_changed(lab: Lab) -> None:

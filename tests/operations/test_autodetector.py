@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from typing import Any
 
+import pytest
 from django.contrib.postgres.fields import ArrayField
+from django.core.management.base import OutputWrapper
 from django.db import models
 from django.db.migrations import Migration
 from django.db.migrations.graph import MigrationGraph
 from django.db.migrations.operations import RunPython, RunSQL
 from django.db.migrations.operations.base import Operation
-from django.db.migrations.questioner import MigrationQuestioner
+from django.db.migrations.questioner import (
+    InteractiveMigrationQuestioner,
+    MigrationQuestioner,
+)
 from django.db.migrations.state import ModelState, ProjectState
 from django.db.migrations.writer import MigrationWriter
 
@@ -174,6 +180,26 @@ def test_asks_whether_a_value_was_renamed() -> None:
             "Alter field mood on cat",
             "Remove value 'sad' from enum mood",
         ]
+    ]
+
+
+def test_asks_a_person_the_likeliest_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = StringIO()
+    questioner = InteractiveMigrationQuestioner(
+        specified_apps={"zoo"}, prompt_output=OutputWrapper(told)
+    )
+    answers = iter(["", "y"])
+    monkeypatch.setattr("builtins.input", lambda: next(answers))
+    old, new = ({"Cat": {"mood": mood(*each)}} for each in ("ab", "cd"))
+    detector = Autodetector(build_state(old), build_state(new), questioner)
+    found = detector.changes(MigrationGraph())
+    assert told.getvalue() == (
+        "Was the value 'a' of enum mood renamed to 'c'? [y/N] "
+        "Was the value 'b' of enum mood renamed to 'd'? [y/N] "
+    )
+    assert tell(found["zoo"])[0][:2] == [
+        "Rename value 'b' of enum mood to 'd'",
+        "Add value 'c' to enum mood",
     ]
 
 

@@ -113,29 +113,36 @@ OPERATIONS = [
     CreateEnum('"Zoo"."Kind"', ["a", "it's"]),
     AddEnumValue(NAME, "fine", after="ok"),
     AddEnumValue(NAME, "low", before="sad"),
-    RenameEnumValue(NAME, "sad", "blue 'n' %s"),
     RenameEnum(NAME, '"Zoo"."Mood"'),
     RemoveEnumValues(NAME, ["100 %"], order=["sad", "ok", "100 %"]),
 ]
+RENAMING = RenameEnumValue(NAME, "sad", "blue 'n' %s")
 
 
 def test_each_operation_leads_there_and_back_under_load(lab: Lab) -> None:
     rows = fetch_rows(lab)
-    for operation in OPERATIONS:
-        before = lab.fetch_catalog()
-        with traffic(lab) as wrong:
-            run(lab, operation)
-            there = lab.fetch_catalog()
-            run(lab, operation, back=True)
-            assert lab.fetch_catalog() == before, operation
-            run(lab, operation)
-            assert lab.fetch_catalog() == there != before, operation
-            run(lab, operation, back=True)
-        # A name that is gone for a while is what a rename means.
-        if not isinstance(operation, RenameEnumValue):
-            assert wrong == [], operation
-        assert fetch_rows(lab) == rows
-        assert lab.fetch_catalog() == before
+    before = lab.fetch_catalog()
+    with traffic(lab) as wrong:
+        for operation in OPERATIONS:
+            go_there_and_back(lab, operation)
+    assert wrong == []
+    with traffic(lab) as wrong:
+        go_there_and_back(lab, RENAMING)
+    # The name that they use is gone for a while: that is what renaming means.
+    assert all('value for enum "Zoo".mood: "sad"' in each for each in wrong)
+    assert fetch_rows(lab) == rows
+    assert lab.fetch_catalog() == before
+
+
+def go_there_and_back(lab: Lab, operation: EnumOperation) -> None:
+    before = lab.fetch_catalog()
+    run(lab, operation)
+    there = lab.fetch_catalog()
+    run(lab, operation, back=True)
+    assert lab.fetch_catalog() == before, operation
+    run(lab, operation)
+    assert lab.fetch_catalog() == there != before, operation
+    run(lab, operation, back=True)
 
 
 def test_refuses_with_the_count_what_rows_hold(lab: Lab) -> None:
@@ -151,8 +158,8 @@ def test_refuses_with_the_count_what_rows_hold(lab: Lab) -> None:
     assert (lab.fetch_catalog(), fetch_rows(lab)) == (before, rows)
 
 
-def test_waits_for_no_row_where_there_is_nothing_to_lock(lab: Lab) -> None:
-    """Counting comes before locking: a refusal stops nobody."""
+def test_a_refusal_waits_for_nobody(lab: Lab) -> None:
+    """Rows are counted before anything is locked."""
     with connect(lab.target) as other, other.transaction():
         other.execute("LOCK TABLE cats IN ROW EXCLUSIVE MODE")
         with pytest.raises(Exception, match="cannot be removed"):
@@ -221,5 +228,3 @@ def test_a_rehearsal_knows_both_ways(empty_lab: Lab) -> None:
     assert found["0002_add_mood_top"]["rewrites"] == []
     assert found["0003_rename_sad"]["rewrites"] == []
     assert f"{lab.app}_cat" in found["0004_remove_top"]["rewrites"]
-    deployed = lab.run("dbops_deploy", "--no-input", "--json")
-    assert deployed.json["state"] == "deployed", deployed.err
