@@ -22,11 +22,11 @@ from django.db.migrations.questioner import InteractiveMigrationQuestioner
 from django.db.migrations.state import ProjectState
 
 from dbops.core.enum_diff import Choices, compare_values, merge_choices
+from dbops.enum_operation import EnumOperation
 from dbops.enums import (
     AddEnumValue,
     CreateEnum,
     DropEnum,
-    EnumOperation,
     RemoveEnumValues,
     RenameEnum,
     RenameEnumValue,

@@ -12,9 +12,9 @@ from typing import Any
 from django.db.migrations import Migration
 from django.db.migrations.operations.base import Operation
 
+from dbops.enum_operation import EnumOperation
 from dbops.enums import (
     AddEnumValue,
-    EnumOperation,
     RemoveEnumValues,
     RenameEnum,
     RenameEnumValue,

@@ -12,11 +12,11 @@ import pytest
 from django.db import connection
 from django.db.migrations.state import ProjectState
 
+from dbops.enum_operation import EnumOperation
 from dbops.enums import (
     AddEnumValue,
     CreateEnum,
     DropEnum,
-    EnumOperation,
     RemoveEnumValues,
     RenameEnum,
     RenameEnumValue,

@@ -29,7 +29,8 @@ from dbops.core.describe import quote_text
 from dbops.core.finding import Finding, Level
 from dbops.core.migration_digest import normalise_statement
 from dbops.core.sql_script import split_statements
-from dbops.enums import AddEnumValue, CreateEnum, EnumOperation
+from dbops.enum_operation import EnumOperation
+from dbops.enums import AddEnumValue, CreateEnum
 from dbops.operations.check.digest import get_path, read_sql
 from dbops.operations.history import get_id
 
