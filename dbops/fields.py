@@ -8,8 +8,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from django.core.exceptions import FieldError
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.expressions import BaseExpression
+from django.db.models.lookups import (
+    Exact,
+    GreaterThan,
+    GreaterThanOrEqual,
+    LessThan,
+    LessThanOrEqual,
+)
+from django.db.models.signals import class_prepared
+
+from dbops.core.enum_change import parse_array
 
 Deconstructed = tuple[str, str, Sequence[Any], dict[str, Any]]
 
@@ -60,6 +72,79 @@ class EnumField(models.CharField):  # type: ignore[type-arg]
     def cast_db_type(self, connection: BaseDatabaseWrapper) -> str:
         """Return the enum's name: `bulk_update` casts its values to this."""
         return self.db_type(connection)
+
+    def get_placeholder(self, value: Any, compiler: Any, connection: Any) -> str:
+        """Return a cast to the enum: a CASE of strings is text. For Django 5.2."""
+        del value, compiler
+        return f"(%s)::{self.db_type(connection)}"
+
+    def get_placeholder_sql(
+        self, value: Any, compiler: Any, connection: Any
+    ) -> tuple[str, Sequence[Any]]:
+        """Return a cast of a value or an expression to the enum. For Django 6.1."""
+        cast = self.db_type(connection)
+        if hasattr(value, "as_sql"):
+            text, parameters = compiler.compile(value)
+            return f"({text})::{cast}", parameters
+        return f"%s::{cast}", [value]
+
+    def list_values(self) -> dict[str, str]:
+        """Return the labels for people by value; NULL is none of them."""
+        return {
+            str(value): str(label)
+            for value, label in self.flatchoices
+            if value is not None
+        }
+
+
+def find_enum_field(field: object) -> EnumField | None:
+    """Return the field itself, or that of an array's items; None for any other."""
+    while not isinstance(field, EnumField):
+        base = getattr(field, "base_field", None)
+        if base is None:
+            return None
+        field = base
+    return field
+
+
+class _CastRight:
+    """Casts what an enum is compared with, where it is an expression of text."""
+
+    def process_rhs(self, compiler: Any, connection: Any) -> tuple[str, Any]:
+        """Return the right side."""
+        text, parameters = super().process_rhs(compiler, connection)  # type: ignore[misc]
+        field = self.lhs.output_field  # type: ignore[attr-defined]
+        if isinstance(field, EnumField) and _is_text(self.rhs):  # type: ignore[attr-defined]
+            text = f"({text})::{field.db_type(connection)}"
+        return text, parameters
+
+
+def _is_text(side: Any) -> bool:
+    if not isinstance(side, BaseExpression):
+        return False
+    try:
+        return find_enum_field(side.output_field) is None
+    except FieldError:
+        return True
+
+
+for _plain in (Exact, GreaterThan, GreaterThanOrEqual, LessThan, LessThanOrEqual):
+    EnumField.register_lookup(type(_plain.__name__, (_CastRight, _plain), {}))
+
+
+def _read_arrays(sender: Any, **_: Any) -> None:
+    """Let arrays of enums come as lists: the driver does not know these types."""
+    for field in sender._meta.local_fields:  # noqa: SLF001
+        base = getattr(field, "base_field", None)
+        if base is not None and find_enum_field(base) is not None:
+            field.from_db_value = _read_array
+
+
+def _read_array(value: Any, _expression: Any, _connection: Any) -> Any:
+    return parse_array(value) if isinstance(value, str) else value
+
+
+class_prepared.connect(_read_arrays, dispatch_uid="dbops.fields.arrays")
 
 
 class _Typed:

@@ -41,6 +41,16 @@ GENERIC = frozenset(
 """Words that any migration could have; a name needs another one."""
 
 SHORTEST = 3
+STATEMENT = re.compile(
+    r"""\s*(?:(?P<verb>create|alter|drop)\s+(?:or\s+replace\s+|unique\s+)?
+        (?P<kind>table|view|index|function|trigger|type|domain|extension|policy
+            |sequence|schema|materialized\s+view)
+        |(?P<data>update(?:\s+only)?|insert\s+into|delete\s+from))\s+
+        (?:concurrently\s+)?(?:if\s+(?:not\s+)?exists\s+)?
+        (?P<name>(?:[\w$]+|"[^"]+")(?:\.(?:[\w$]+|"[^"]+"))?)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""How a statement begins that says what it is about."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +102,23 @@ def find_fault(
     else:
         return None
     return NameFault(reason=reason, example=example)
+
+
+def suggest_from_sql(text: str) -> str | None:
+    """Return a name for a migration that begins with this statement.
+
+    >>> suggest_from_sql('CREATE OR REPLACE VIEW "Zoo"."Happy Cats" AS SELECT 1')
+    'create_happy_cats_view'
+    >>> suggest_from_sql("UPDATE ONLY cats SET a = 1"), suggest_from_sql("SELECT 1")
+    ('update_cats', None)
+    """
+    hit = STATEMENT.match(text)
+    if hit is None:
+        return None
+    last = re.split(r"\.(?=[^.]*$)", hit["name"])[-1]
+    words = [(hit["verb"] or hit["data"]).split()[0], last, hit["kind"] or ""]
+    spread = re.sub(r"\W+", "_", " ".join(words)).strip("_").lower()
+    return re.sub(r"_{2,}", "_", spread)
 
 
 def _split(name: str) -> list[str]:

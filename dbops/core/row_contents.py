@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from dbops.core.catalog import Catalog, ObjectKind
+from dbops.core.repair.text import mentions
 from dbops.core.words import count_of
 
 
@@ -121,3 +123,41 @@ def find_made_again(
                 f"{'are' if plural else 'is'} dropped and made again: "
                 "values would be gone; there are none here",
             )
+
+
+def find_relabelled(before: Catalog, after: Catalog) -> frozenset[str]:
+    """Return the tables whose values read otherwise since an enum has other labels.
+
+    Nothing locks or writes them when that happens.
+
+    >>> from dbops.core.catalog import SchemaObject, build_catalog
+    >>> def catalog(labels):
+    ...     enum = SchemaObject(kind=ObjectKind.ENUM, name="mood", definition=labels)
+    ...     column = SchemaObject(
+    ...         kind=ObjectKind.COLUMN, name="t.a", definition="mood[]", parent="t"
+    ...     )
+    ...     return build_catalog([enum, column])
+    >>> find_relabelled(catalog("('a')"), catalog("('b')"))
+    frozenset({'t'})
+    >>> find_relabelled(catalog("('a')"), catalog("('a')"))
+    frozenset()
+    """
+    known = set(before.objects)
+    names = {
+        each.name
+        for each in after.objects
+        if each.kind == ObjectKind.ENUM and each not in known
+    }
+    through = {ObjectKind.DOMAIN, ObjectKind.TYPE}
+    names |= {
+        each.name
+        for each in after.objects
+        if each.kind in through and any(mentions(each.definition, one) for one in names)
+    }
+    return frozenset(
+        each.parent
+        for each in after.objects
+        if each.kind == ObjectKind.COLUMN
+        and each.parent is not None
+        and any(mentions(each.definition, one) for one in names)
+    )

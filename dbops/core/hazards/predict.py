@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from dbops.core.enum_change import find_guard
 from dbops.core.hazards import other_statements as other
 from dbops.core.hazards import rows
 from dbops.core.hazards.act import Act, name_of
@@ -178,6 +179,17 @@ def _read_opaque(_node: Node, _facts: Facts) -> Iterator[Act]:
     yield Act(rule="opaque")
 
 
+def _read_do(node: Node, facts: Facts) -> Iterator[Act]:
+    bodies = [unwrap(unwrap(each).arg).sval for each in node.args
+              if unwrap(each).defname == "as"]  # fmt: skip
+    query = find_guard(bodies[0]) if bodies else None
+    if query is None:
+        yield Act(rule="opaque")
+        return
+    for each in parse_statements(query):
+        yield from READERS.get(each.kind, _read_no_table)(each.node, facts)
+
+
 def _read_create_as(node: Node, _facts: Facts) -> Iterator[Act]:
     yield Act(rule="create-table-as", subject=node.into.rel.relname)
 
@@ -234,7 +246,7 @@ READERS: Mapping[str, Reader] = {
     "CreateStmt": other.read_create_table,
     "CreateTableAsStmt": _read_create_as,
     "CreateTrigStmt": other.read_trigger,
-    "DoStmt": _read_opaque,
+    "DoStmt": _read_do,
     "DropStmt": read_drop,
     "ExplainStmt": _read_explain,
     "IndexStmt": other.read_index,

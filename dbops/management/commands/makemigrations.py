@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +14,34 @@ from django.core.management.base import CommandError, CommandParser, no_translat
 from django.core.management.commands import makemigrations
 from django.db import DEFAULT_DB_ALIAS
 from django.db.migrations import Migration
+from django.db.migrations.autodetector import MigrationAutodetector
 from django.db.migrations.loader import MigrationLoader
 
 from dbops.conf import read_settings
 from dbops.errors import DbopsError
+from dbops.operations.autodetector import Autodetector
 from dbops.operations.check.naming import find_name_fault
 from dbops.operations.context import build_context
+from dbops.operations.develop.apply import (
+    apply_migrations,
+    require_way_back,
+    show_migrations,
+)
+from dbops.operations.develop.development import require_development
 from dbops.operations.history import read_history
 from dbops.operations.sql_files.files import (
     FileState,
     MigrationSql,
+    SqlReport,
     is_project_migration,
     remove_generated_files,
     write_sql_files,
 )
+from dbops.render.apply import render_applied, render_shown
 
 MOST_VERBOSE = 2
 DJANGO_ONLY = ("dry_run", "merge", "empty", "name", "check_changes", "update")
+NOT_APPLIED = ("dry_run", "merge", "empty", "check_changes", "update")
 
 
 class Command(makemigrations.Command):
@@ -54,6 +66,16 @@ class Command(makemigrations.Command):
             ),
         )
         parser.add_argument(
+            "--apply",
+            action="store_true",
+            dest="apply",
+            help=(
+                "Show the SQL of what is created with the locks that it takes, apply "
+                "it to the development database, and try the way back. Refuses where "
+                "dbops_push does."
+            ),
+        )
+        parser.add_argument(
             "--database",
             default=DEFAULT_DB_ALIAS,
             metavar="ALIAS",
@@ -66,9 +88,16 @@ class Command(makemigrations.Command):
     @no_translations
     def handle(self, *app_labels: str, **options: Any) -> None:
         """Create the migrations, or only the SQL files of those that exist."""
+        # Not of the class: Django wants `migrate` to have the same (commands.E001), and
+        # that only asks whether there are changes at all, which both answer alike.
+        if self.autodetector is MigrationAutodetector:
+            self.autodetector = Autodetector  # type: ignore[misc]
         self.database: str = options["database"]
         self.check_changes: bool = options["check_changes"]
         self.sql_only: bool = options["sql_only"]
+        self.apply: bool = options["apply"]
+        if self.apply:
+            self._prepare_to_apply(options)
         if self.sql_only:
             self._write_all_sql(app_labels, options)
         else:
@@ -98,7 +127,7 @@ class Command(makemigrations.Command):
             return
         _forget_imports(migrations)
         try:
-            self._write_sql(migrations)
+            written = self._write_sql(migrations)
         except DbopsError as error:
             raise CommandError(
                 f"{error.message}\n"
@@ -106,6 +135,35 @@ class Command(makemigrations.Command):
                 f"  Next: {f'{error.hint}; then: ' if error.hint else ''}{command}",
                 returncode=error.exit_code,
             ) from error
+        if self.apply:
+            with _as_command_errors():
+                self._apply(migrations, written)
+
+    def _prepare_to_apply(self, options: Any) -> None:
+        for name in (*NOT_APPLIED, "sql_only"):
+            if options[name]:
+                option = {"check_changes": "check", "sql_only": "sql"}.get(name, name)
+                raise CommandError(
+                    f"--apply makes and runs a migration, so --"
+                    f"{option.replace('_', '-')} does not go with it",
+                    returncode=2,
+                )
+        with _as_command_errors():
+            require_development(build_context(self.database))
+
+    def _apply(self, migrations: list[Migration], written: SqlReport) -> None:
+        require_way_back(written)
+        context = build_context(self.database)
+        self.log(render_shown(show_migrations(context, migrations)))
+        report = apply_migrations(context, migrations)
+        if report.problem:
+            raise CommandError(
+                f"applied {', '.join(report.applied)}, and its way back does not "
+                f"work: {report.problem}\n  Next: correct down.sql, then: "
+                f"{self._build_sql_command(migrations)}",
+                returncode=3,
+            )
+        self.log(render_applied(report))
 
     def _build_sql_command(self, migrations: Iterable[Migration]) -> str:
         words = ["python manage.py makemigrations --sql"]
@@ -158,7 +216,7 @@ class Command(makemigrations.Command):
             except LookupError as error:
                 raise CommandError(str(error), returncode=2) from error
         settings = read_settings()
-        try:
+        with _as_command_errors():
             plan = read_history(build_context(self.database)).plan
             written = self._write_sql(
                 each
@@ -166,16 +224,11 @@ class Command(makemigrations.Command):
                 if (each.app_label in app_labels or not app_labels)
                 and is_project_migration(each, settings)
             )
-        except DbopsError as error:
-            hint = f"\n  Next: {error.hint}" if error.hint else ""
-            raise CommandError(
-                f"{error.message}{hint}", returncode=error.exit_code
-            ) from error
-        if self.verbosity and not written:
+        if self.verbosity and not any(map(self._has_news, written.migrations)):
             self.log("No changes detected in the SQL files")
 
-    def _write_sql(self, migrations: Iterable[Migration]) -> bool:
-        """Write the SQL files; return whether there was anything to tell."""
+    def _write_sql(self, migrations: Iterable[Migration]) -> SqlReport:
+        """Write the SQL files; return what became of them."""
 
         def tell(line: str) -> None:
             if self.verbosity >= MOST_VERBOSE:
@@ -189,7 +242,7 @@ class Command(makemigrations.Command):
             for each in told:
                 if each.migration.app == label:
                     self._tell(each)
-        return bool(told)
+        return report
 
     def _has_news(self, each: MigrationSql) -> bool:
         states = {each.forward.state, each.down.state}
@@ -206,6 +259,18 @@ class Command(makemigrations.Command):
             self.log(self.style.WARNING(f"    a person must write it: {each.problem}"))
         elif each.outcome:
             self.log(f"    {each.outcome}")
+
+
+@contextmanager
+def _as_command_errors() -> Iterator[None]:
+    """Tell errors of dbops in Django's way."""
+    try:
+        yield
+    except DbopsError as error:
+        hint = f"\n  Next: {error.hint}" if error.hint else ""
+        raise CommandError(
+            f"{error.message}{hint}", returncode=error.exit_code
+        ) from error
 
 
 def _forget_imports(migrations: Iterable[Migration]) -> None:

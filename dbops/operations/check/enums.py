@@ -7,7 +7,7 @@ Source: https://www.postgresql.org/docs/current/sql-altertype.html (Notes)
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from django.db.migrations import (
@@ -29,6 +29,8 @@ from dbops.core.describe import quote_text
 from dbops.core.finding import Finding, Level
 from dbops.core.migration_digest import normalise_statement
 from dbops.core.sql_script import split_statements
+from dbops.enum_operation import EnumOperation
+from dbops.enums import AddEnumValue, CreateEnum
 from dbops.operations.check.digest import get_path, read_sql
 from dbops.operations.history import get_id
 
@@ -43,21 +45,38 @@ def find_early_uses(migration: Migration) -> Iterator[Finding]:
     """Yield where an atomic migration uses a value that it has just added."""
     if not migration.atomic:
         return
+    for value, added in list_early_uses(migration.operations):
+        if value is None:
+            yield _build_warning(migration, added)
+        else:
+            yield _build_error(migration, value)
+
+
+def list_early_uses(
+    operations: Iterable[Operation],
+) -> Iterator[tuple[str | None, Sequence[str]]]:
+    """Yield each value that is added and then used, or None where Python code may.
+
+    With it come the values that were added so far.
+    """
     seen = _Seen()
-    for operation in _flatten(migration.operations):
+    for operation in _flatten(operations):
         if isinstance(operation, RunSQL):
             used = list(_follow_sql(operation, seen))
         elif isinstance(operation, RunPython):
             if seen.added and not seen.told_python:
                 seen.told_python = True
-                yield _build_warning(migration, seen.added)
+                yield None, seen.added
+            continue
+        elif isinstance(operation, EnumOperation):
+            _follow_operation(operation, seen)
             continue
         else:
             used = [each for each in seen.added if _mentions(operation, each)]
         for value in used:
             if value not in seen.told:
                 seen.told.add(value)
-                yield _build_error(migration, value)
+                yield value, seen.added
 
 
 @dataclass(slots=True)
@@ -74,6 +93,14 @@ def _flatten(operations: Iterable[Operation]) -> Iterator[Operation]:
             yield from _flatten(operation.database_operations)
         else:
             yield operation
+
+
+def _follow_operation(operation: EnumOperation, seen: _Seen) -> None:
+    name = operation.bare_name
+    if isinstance(operation, CreateEnum):
+        seen.created.add(name)
+    elif isinstance(operation, AddEnumValue) and name not in seen.created:
+        seen.added.append(operation.value)
 
 
 def _follow_sql(operation: RunSQL, seen: _Seen) -> Iterator[str]:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from django.apps import apps
 from django.db.migrations import Migration
-from django.db.migrations.autodetector import MigrationAutodetector
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.questioner import MigrationQuestioner
 from django.db.migrations.state import ProjectState
@@ -16,6 +15,7 @@ from django.db.migrations.state import ProjectState
 from dbops.conf import Settings
 from dbops.core.finding import Finding, Level
 from dbops.core.migration import MigrationId
+from dbops.operations.autodetector import Autodetector
 from dbops.operations.history import get_id
 from dbops.operations.sql_files.files import get_sql_directory, is_project_migration
 
@@ -111,7 +111,7 @@ def find_drift(
     if project.conflicts:
         return
     # Django's questioner for scripts ends the process where it has no answer.
-    detector = MigrationAutodetector(
+    detector = Autodetector(
         project.loader.project_state(),
         ProjectState.from_apps(apps),
         MigrationQuestioner(dry_run=True),

@@ -10,12 +10,14 @@ from django.db.migrations import (
     Migration,
     RenameField,
     RenameModel,
+    RunSQL,
 )
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.operations.fields import FieldOperation
 from django.db.migrations.operations.models import ModelOperation
 
-from dbops.core.names import EXAMPLE, NameFault, find_fault
+from dbops.core.names import EXAMPLE, NameFault, find_fault, suggest_from_sql
+from dbops.operations.check.digest import read_sql
 
 
 def find_name_fault(migration: Migration) -> NameFault | None:
@@ -67,6 +69,9 @@ def _suggest(operation: Operation) -> str | None:
             name = f"add_{operation.name}"
         case DeleteModel():
             name = f"delete_{operation.name}"
+        case RunSQL():
+            texts = (text for text, _ in read_sql(operation))
+            return next(filter(None, map(suggest_from_sql, texts)), None)
         case _:
             return operation.migration_name_fragment
     return name.lower()

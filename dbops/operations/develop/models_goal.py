@@ -9,13 +9,13 @@ from typing import Any
 from django.apps import apps
 from django.db import models
 from django.db.migrations import Migration
-from django.db.migrations.autodetector import MigrationAutodetector
 from django.db.migrations.questioner import MigrationQuestioner
 from django.db.migrations.state import ProjectState
 
 from dbops.core.catalog import Catalog
 from dbops.core.compare import Difference
 from dbops.core.rules import Rules
+from dbops.operations.autodetector import Autodetector
 from dbops.operations.context import Context
 from dbops.operations.history import History
 from dbops.operations.replay import find_other_server, open_replay
@@ -53,7 +53,7 @@ def build_goal(context: Context, history: History, live: Catalog) -> Goal:
             made.
     """
     loader = history.loader
-    detector = MigrationAutodetector(
+    detector = Autodetector(
         loader.project_state(),
         ProjectState.from_apps(apps),
         _Questioner(

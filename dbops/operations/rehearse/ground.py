@@ -16,7 +16,7 @@ from dbops.core.hold_times import LockTaken
 from dbops.core.lock_modes import LockMode
 from dbops.core.migration import MigrationId
 from dbops.core.rehearsal import Failure, Stage
-from dbops.core.row_contents import TableSums
+from dbops.core.row_contents import TableSums, find_relabelled
 from dbops.core.rules import Rules
 from dbops.errors import DbopsError
 from dbops.operations.context import Context
@@ -52,7 +52,9 @@ class Ground:
 
     def refresh(self, changed: frozenset[str] | None) -> None:
         """Read again the tables whose rows may be others; all where nobody knows."""
-        self.catalog = fetch_live_catalog(self.context)
+        old, self.catalog = self.catalog, fetch_live_catalog(self.context)
+        if changed is not None:
+            changed |= find_relabelled(old, self.catalog)
         tables = {each.name for each in self.catalog.objects if each.kind == "table"}
         known = self.sums.keys() & tables
         stale = tables if changed is None else (changed & tables) | (tables - known)
