@@ -205,7 +205,10 @@ def _is_declared(context: Context, migration: Migration) -> bool:
     """Say whether its author says so; Django's operations say it of others' apps."""
     if not is_project_migration(migration, context.settings):
         return True
-    return isinstance(read_down(migration), Irreversible)
+    try:
+        return isinstance(read_down(migration), Irreversible)
+    except Refused:  # It cannot be run as it is.
+        return False
 
 
 def look_at_proofs(checklist: Checklist, proofs: Proofs) -> None:
