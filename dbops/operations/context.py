@@ -23,6 +23,7 @@ from dbops.postgres.session import (
     explain_connection_failure,
     require_server_version,
 )
+from dbops.postgres.turns import Turn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,8 @@ class Context:
     progress: Progress = silent
     watcher: Watcher | None = None
     """Who sees what a migration waits for; None where nobody looks."""
+    turn: Turn | None = None
+    """The holding of the deploy lock that this is done under; None without."""
 
     @property
     def connection(self) -> BaseDatabaseWrapper:

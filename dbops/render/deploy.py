@@ -37,6 +37,7 @@ def render_deploy(report: DeployReport) -> RenderableType:
     parts.append(
         build_facts(
             [
+                ("Led by", report.led_by or ""),
                 ("Backup", report.backup_id or ""),
                 *list_way_back(report.restore_point),
                 ("Pending", "\n".join(map(str, report.pending))),

@@ -318,8 +318,19 @@ def _open_surroundings(
         return
     with transaction.atomic(using=context.alias):
         set_lock_timeout(context.connect(), context.settings.lock_timeout_s, local=True)
+        hold_turn(context)
         with connection.execute_wrapper(log):
             yield
+
+
+def hold_turn(context: Context) -> None:
+    """Make sure, within a transaction, that no other run has taken over.
+
+    Raises:
+        Superseded: one has.
+    """
+    if context.turn is not None:
+        context.turn.hold(context.connect())
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from dbops.operations.deploy.guard import (
     require_clean_history,
     require_known_schema,
 )
+from dbops.operations.deploy.pods import announce, lead_or_follow
 from dbops.operations.deploy.report import (
     DeployOptions,
     DeployReport,
@@ -28,18 +29,15 @@ from dbops.operations.deploy.report import (
     SoFar,
 )
 from dbops.operations.deploy.run import (
-    claim_session,
     close_cut_off_run,
     emit_signals,
     install_ledger,
     open_run,
     record_operation,
     record_step,
-    release_session,
     tell_operation,
 )
 from dbops.operations.deploy.settle import Mismatch, Settlement, clean_up
-from dbops.operations.deploy.waiting import describe_stuck_run
 from dbops.operations.history import History, get_id, read_history
 from dbops.operations.pgbackrest.engine import uses_pgbackrest
 from dbops.operations.pgbackrest.way_back import (
@@ -54,8 +52,8 @@ from dbops.operations.schema import (
     build_expectation,
     fetch_live_catalog,
 )
-from dbops.postgres.deploy_lock import DeployLock, open_deploy_lock
 from dbops.postgres.ledger import Ledger
+from dbops.postgres.turns import Turn
 
 
 def deploy(context: Context, options: DeployOptions) -> DeployReport:
@@ -73,18 +71,12 @@ def deploy(context: Context, options: DeployOptions) -> DeployReport:
     if options.dry_run:
         history = read_history(context)
         return _plan(context, history, options)
-    with open_deploy_lock(
-        context.target,
-        command="deploy",
-        wait_s=options.lock_wait_s,
-        progress=context.progress,
-        explain=lambda: describe_stuck_run(context.target),
-    ) as lock:
-        try:
-            with watch_locks(context) as watched:
-                return _Deployment(watched, options, lock).run()
-        finally:
-            release_session(context)
+    return lead_or_follow(context, options, _lead)
+
+
+def _lead(context: Context, options: DeployOptions, turn: Turn) -> DeployReport:
+    with watch_locks(context) as watched:
+        return _Deployment(watched, options, turn).run()
 
 
 def _plan(context: Context, history: History, options: DeployOptions) -> DeployReport:
@@ -117,18 +109,16 @@ def _require_backup(context: Context, options: DeployOptions) -> None:
 class _Deployment:
     """One run under the deploy lock."""
 
-    def __init__(
-        self, context: Context, options: DeployOptions, lock: DeployLock
-    ) -> None:
+    def __init__(self, context: Context, options: DeployOptions, turn: Turn) -> None:
         self.context = context
         self.options = options
-        self.lock = lock
-        self.so_far = SoFar()
+        self.turn = turn
+        self.so_far = SoFar(tell=turn.tell)
 
     def run(self) -> DeployReport:
         """Do all of it, and return or raise with the report."""
-        claim_session(self.context, "deploy")
         history = read_history(self.context)
+        announce(self.turn, history, self.options)
         notes = close_cut_off_run(self.context, history)
         self.so_far.update(notes=notes)
         if not history.pending:
@@ -142,8 +132,10 @@ class _Deployment:
             position = require_known_schema(
                 self.context, history, expectation, live, self.options
             )
-        self.lock.check()
+        self.turn.check()
         installed = install_ledger(self.context, history)
+        self.turn.take(self.context.connect())
+        announce(self.turn, history, self.options)
         self.so_far.update(applied=installed)
         history = read_history(self.context)
         return self._run_recorded(history, expectation, live, position)
@@ -166,6 +158,7 @@ class _Deployment:
                     self._apply_all(history, expectation, position, ledger)
                     self._verify(expectation, position)
             except (Exception, KeyboardInterrupt) as error:
+                self.turn.regain()
                 settlement = Settlement(self.context, self.so_far, expectation, ledger)
                 raise self._point_back(settlement.settle(error)) from error
             # A schema that was only put up with does not count as proven later.
@@ -241,7 +234,7 @@ class _Deployment:
     def _apply(self, migration: Migration, ledger: Ledger, *, done: int) -> Catalog:
         """Apply one migration, and return the schema after it."""
         name = get_id(migration)
-        self.lock.check()
+        self.turn.check()
         self.context.progress(
             f"applying {name}" + (f", from operation {done + 1}" if done else "")
         )

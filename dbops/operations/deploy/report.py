@@ -15,6 +15,7 @@ from dbops.core.catalog import Catalog
 from dbops.core.compare import Difference
 from dbops.core.locks.standing import Blocked
 from dbops.core.migration import MigrationId
+from dbops.core.progress import Progress, silent
 from dbops.operations.deploy.added import Added
 from dbops.operations.deploy.waiting import Watcher
 from dbops.operations.pgbackrest.way_back import WayBack
@@ -60,6 +61,8 @@ class DeployReport:
     notes: tuple[str, ...] = ()
     restore_point: WayBack | None = None
     """With pgBackRest: the moment before the first change, and how to go back to it."""
+    led_by: str | None = None
+    """Another run, which did it while this one waited; None where this one did."""
 
 
 class CutOff(StrEnum):
@@ -96,6 +99,8 @@ class SoFar:
     """The schema before each migration of this run."""
     added: Added = field(default_factory=dict)
     """What receivers of pre_migrate want to run with each of them."""
+    tell: Progress = silent
+    """Who else is to know which step it is at."""
 
     def update(self, **fields: object) -> None:
         """Put these into the report."""
@@ -106,6 +111,7 @@ class SoFar:
         self, name: str, detail: str = "", *, watcher: Watcher | None = None
     ) -> Iterator[None]:
         """Time the block, and tell whether it came to its end, and whom it blocked."""
+        self.tell(name)
         started = time.monotonic()
         ok = False
         try:

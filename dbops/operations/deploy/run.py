@@ -177,10 +177,14 @@ def tell_operation(
     context: Context, ledger: Ledger, migration: Migration, number: int
 ) -> Iterator[None]:
     """Tell which operation of a non-atomic migration runs, and record it."""
-    context.progress(
-        f"  operation {number} of {len(migration.operations)}: "
+    words = (
+        f"operation {number} of {len(migration.operations)}: "
         f"{describe_operation(migration.operations[number - 1])}"
     )
+    context.progress(f"  {words}")
+    if context.turn is not None:
+        context.turn.check()
+        context.turn.tell(f"{get_id(migration)}, {words}")
     with record_operation(ledger, migration, number):
         yield
 
