@@ -89,6 +89,10 @@ def _build_verdict(report: DeployReport) -> RenderableType:
                 good=True,
                 hint="manage.py dbops_deploy",
             )
+        case DeployState.REVERTED if not report.steps:  # As asked for by --undo.
+            return build_verdict(
+                f"{', '.join(map(str, report.reverted))} undone", good=True
+            )
         case DeployState.REVERTED:
             return build_verdict("Not deployed: everything was put back", good=False)
         case DeployState.FAILED:

@@ -28,6 +28,12 @@ from dbops.operations.deploy.report import (
     DeployState,
     SoFar,
 )
+from dbops.operations.deploy.resume import (
+    describe_resumption,
+    expect,
+    require_sense,
+    undo,
+)
 from dbops.operations.deploy.run import (
     close_cut_off_run,
     emit_signals,
@@ -38,6 +44,7 @@ from dbops.operations.deploy.run import (
     tell_operation,
 )
 from dbops.operations.deploy.settle import Mismatch, Settlement, clean_up
+from dbops.operations.deploy.statements import observe_statements
 from dbops.operations.history import History, get_id, read_history
 from dbops.operations.pgbackrest.engine import uses_pgbackrest
 from dbops.operations.pgbackrest.way_back import (
@@ -49,7 +56,6 @@ from dbops.operations.replay import get_scratch_server
 from dbops.operations.schema import (
     Expectation,
     Position,
-    build_expectation,
     fetch_live_catalog,
 )
 from dbops.postgres.ledger import Ledger
@@ -68,6 +74,8 @@ def deploy(context: Context, options: DeployOptions) -> DeployReport:
         NeedsRepair: a non-atomic migration is half applied, or could not be taken
             back.
     """
+    if options.undo:
+        return undo(context, options)
     if options.dry_run:
         history = read_history(context)
         return _plan(context, history, options)
@@ -81,14 +89,18 @@ def _lead(context: Context, options: DeployOptions, turn: Turn) -> DeployReport:
 
 def _plan(context: Context, history: History, options: DeployOptions) -> DeployReport:
     if not history.pending:
+        require_sense(options, history, None)
         return finish_up_to_date(context, history, options)
     require_clean_history(context, history)
     _require_backup(context, options)
     live = fetch_live_catalog(context)
-    expectation = build_expectation(context, history, live)
-    require_known_schema(context, history, expectation, live, options)
+    expectation = expect(context, history, live)
+    position = require_known_schema(context, history, expectation, live, options)
+    require_sense(options, history, position)
     return DeployReport(
-        state=DeployState.DRY_RUN, pending=tuple(map(get_id, history.pending))
+        state=DeployState.DRY_RUN,
+        pending=tuple(map(get_id, history.pending)),
+        notes=describe_resumption(history, position),
     )
 
 
@@ -122,16 +134,20 @@ class _Deployment:
         notes = close_cut_off_run(self.context, history)
         self.so_far.update(notes=notes)
         if not history.pending:
+            require_sense(self.options, history, None)
             report = finish_up_to_date(self.context, history, self.options)
             return replace(report, notes=notes)
         with self.so_far.step("guard"):
             require_clean_history(self.context, history)
             _require_backup(self.context, self.options)
             live = fetch_live_catalog(self.context)
-            expectation = build_expectation(self.context, history, live)
+            expectation = expect(self.context, history, live)
             position = require_known_schema(
                 self.context, history, expectation, live, self.options
             )
+            require_sense(self.options, history, position)
+        for line in describe_resumption(history, position):
+            self.context.progress(line)
         self.turn.check()
         installed = install_ledger(self.context, history)
         self.turn.take(self.context.connect())
@@ -218,7 +234,8 @@ class _Deployment:
     ) -> None:
         live = fetch_live_catalog(self.context)
         for index, migration in enumerate(history.pending):
-            done = position.done if index == 0 and not migration.atomic else 0
+            inside = index == 0 and not migration.atomic
+            done = position.done if inside else 0
             self.so_far.before[get_id(migration)] = (
                 expectation.applied if done else live
             )
@@ -227,11 +244,14 @@ class _Deployment:
                 with record_operation(ledger, migration, done):
                     pass
             self.so_far.current = migration
-            live = self._apply(migration, ledger, done=done)
+            statements = (position.statements or 0) if inside else 0
+            live = self._apply(migration, ledger, done=done, statements=statements)
             self.so_far.current = None
             self.so_far.update(applied=(*self.so_far.report.applied, get_id(migration)))
 
-    def _apply(self, migration: Migration, ledger: Ledger, *, done: int) -> Catalog:
+    def _apply(
+        self, migration: Migration, ledger: Ledger, *, done: int, statements: int
+    ) -> Catalog:
         """Apply one migration, and return the schema after it."""
         name = get_id(migration)
         self.turn.check()
@@ -265,6 +285,13 @@ class _Deployment:
                 observe=observe,
                 done=done,
                 added=self.so_far.added.get(name, ()),
+                statements=observe_statements(
+                    self.context,
+                    ledger,
+                    migration,
+                    operation=done + 1,
+                    done=statements,
+                ),
             )
         return recorded.after
 

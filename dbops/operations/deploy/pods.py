@@ -42,7 +42,7 @@ KIND = "deploy"
 LOOK_EVERY_S = 1.0
 """How often a follower asks whether the sessions of the leader are at work."""
 ERRORS = (UsageError, Refused, Busy, ToolFailed, ServerFailed, Reverted, NeedsRepair)
-NOT_THE_WORK = ("lock_wait_s", "dry_run")
+NOT_THE_WORK = ("lock_wait_s", "dry_run", "resume")
 """Options that two runs may have different, and do the same."""
 
 Lead = Callable[[Context, DeployOptions, Turn], DeployReport]

@@ -82,6 +82,10 @@ class DeployOptions:
     allow_drift: bool = False
     cut_off: CutOff = CutOff.ASK
     lock_wait_s: float = 30.0
+    resume: bool = False
+    """Refuse where no migration is half done."""
+    undo: bool = False
+    """Take back what is done of the one that is, and nothing else."""
 
 
 @dataclass(slots=True)
@@ -95,6 +99,8 @@ class SoFar:
     """The migration that is being applied."""
     done: int = 0
     """Operations of it that have been done."""
+    statements: int = 0
+    """Statements of the next operation that have been done, too."""
     before: dict[MigrationId, Catalog] = field(default_factory=dict)
     """The schema before each migration of this run."""
     added: Added = field(default_factory=dict)
