@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -13,7 +16,8 @@ import pytest
 from dbops.postgres.deploy_lock import fetch_holder
 from tests.databases import connect
 from tests.lab import Lab
-from tests.processes import Running, start_in_lab, wait_until
+from tests.operations.test_doctor import start_pooler
+from tests.processes import Running, build_url, start_in_lab, wait_until
 
 PODS = int(os.environ.get("DEPLOY_PODS", "4"))
 """How many run at once."""
@@ -253,3 +257,49 @@ def test_a_leader_that_cannot_be_terminated_is_kept_out_by_its_token(lab: Lab) -
     assert outcome.code == 0, "then the lock was free, and it led again"
     assert lab.fetch_history() == lab.names
     assert count_applications(lab) == 2
+
+
+@pytest.mark.parametrize(
+    "command",
+    [DEPLOY, ("dbops_rollback", "{app}", "0001", "--yes", "--json")],
+    ids=["deploy", "rollback"],
+)
+def test_a_pooler_in_transaction_mode_is_refused(
+    lab: Lab, command: tuple[str, ...]
+) -> None:
+    words = [each.format(app=lab.app) for each in command]
+    before = lab.fetch_catalog()
+    with pool(lab, "transaction") as behind, start_in_lab(behind, *words) as running:
+        outcome = running.finish()
+
+    assert outcome.code == 4, outcome.err
+    error = outcome.json["error"]
+    assert error["message"].startswith("a pooler in transaction mode is between dbops")
+    assert "--database ALIAS" in error["hint"]
+    assert lab.fetch_catalog() == before
+    assert lab.fetch_history() == ["0001_initial"]
+
+
+def test_a_pooler_in_session_mode_does_no_harm(lab: Lab) -> None:
+    direct = build_url(lab.target)
+    with (
+        hold(lab) as let_go,
+        pool(lab, "session") as behind,
+        start_in_lab(behind, *DEPLOY, SCRATCH_URL=direct, **PATIENT) as running,
+    ):
+        let_go()
+        outcome = running.finish()
+
+    assert outcome.code == 0, outcome.err
+    assert lab.fetch_history() == lab.names
+
+
+@contextmanager
+def pool(lab: Lab, mode: str) -> Iterator[Lab]:
+    """Reach the lab's database through pgbouncer, which another account runs."""
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        start_pooler(lab.target, Path(directory), mode) as port,
+    ):
+        given = {**lab.target.parameters, "host": "127.0.0.1", "port": str(port)}
+        yield replace(lab, target=replace(lab.target, parameters=given))
