@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -102,22 +103,20 @@ def count_applications(lab: Lab) -> int:
     return count
 
 
+def has_followers(pods: list[Running], number: int) -> bool:
+    return number <= sum("it is at: apply " in pod.err.read_text() for pod in pods)
+
+
 def test_one_of_many_leads_and_all_leave_with_its_verdict(lab: Lab) -> None:
     with hold(lab) as let_go, ExitStack() as stack:
         pods = [
             stack.enter_context(start_in_lab(lab, *DEPLOY, **PATIENT))
             for _ in range(PODS)
         ]
-        wait_until(
-            lambda: (
-                sum(
-                    f"it is at: apply {lab.app}.0002_add_color" in pod.err.read_text()
-                    for pod in pods
-                )
-                == PODS - 1
-            ),
-            "all but one to follow",
-        )
+        for number in range(1, PODS):
+            wait_until(
+                partial(has_followers, pods, number), f"{number} of them to follow"
+            )
         let_go()
         outcomes = [pod.finish() for pod in pods]
 
