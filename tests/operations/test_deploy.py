@@ -335,12 +335,16 @@ def test_a_failed_first_operation_leaves_no_invalid_index(deployed: Lab) -> None
 
 def test_cleans_up_an_index_that_a_killed_build_left_invalid(deployed: Lab) -> None:
     write_two_indexes(deployed)
-    with pytest.raises(psycopg.errors.UniqueViolation):
-        deployed.execute(
-            "CREATE UNIQUE INDEX CONCURRENTLY thing_name "
-            f"ON {deployed.app}_thing (name)"
-        )
-    deployed.execute(f"DELETE FROM {deployed.app}_thing WHERE id > 1")
+    table = f"{deployed.app}_thing"
+    with connect(deployed.target, autocommit=False) as writer:
+        writer.execute(f"UPDATE {table} SET name = name".encode())
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            deployed.execute(
+                "SET lock_timeout = '100ms'",
+                f"CREATE INDEX CONCURRENTLY thing_name ON {table} (name)",
+            )
+        writer.rollback()
+    deployed.execute(f"DELETE FROM {table} WHERE id > 1")
 
     outcome = deployed.run("dbops_deploy")
 
