@@ -199,3 +199,60 @@ class Entry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.position} {self.event} {self.hash[:12]}"
+
+
+class Turn(models.Model):
+    """One holding of the deploy lock: who has it, what for, and how it ended."""
+
+    token = models.BigIntegerField(
+        primary_key=True, help_text=_("grows with each turn")
+    )
+    kind = models.TextField()
+    actor = models.TextField(help_text=_("user of the operating system"))
+    host = models.TextField()
+    pid = models.IntegerField(help_text=_("of the session that works"))
+    taken_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    plan = models.TextField(help_text=_("what it is to do, as JSON"))
+    step = models.TextField(help_text=_("what it is at"))
+    exit_code = models.IntegerField(null=True)
+    verdict = models.TextField(help_text=_("how it ended, as JSON"))
+
+    class Meta:
+        db_table = "dbops_turn"
+        ordering = ("-token",)
+        verbose_name = _("turn")
+
+    def __str__(self) -> str:
+        return f"{self.token} {self.kind}"
+
+
+class Statement(models.Model):
+    """One statement outside a transaction, of an operation of a migration."""
+
+    class State(models.TextChoices):
+        RUNNING = "running", _("running")
+        DONE = "done", _("done")
+        FAILED = "failed", _("failed")
+
+    id = models.UUIDField(primary_key=True)
+    app = models.TextField()
+    migration = models.TextField()
+    operation = models.IntegerField(help_text=_("from 1"))
+    number = models.IntegerField(
+        help_text=_("from 1; 0 says that they are written down")
+    )
+    state = models.TextField(choices=State.choices)
+    began_at = models.DateTimeField()
+    sql = models.TextField(help_text=_("without its values"))
+
+    class Meta:
+        db_table = "dbops_statement"
+        ordering = ("began_at",)
+        verbose_name = _("statement")
+        indexes = [
+            models.Index(fields=["app", "migration"], name="dbops_statement_of"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.app}.{self.migration} {self.operation}.{self.number}"

@@ -15,6 +15,7 @@ from dbops.core.generated_names import (
     pair_generated_names,
     pair_identity_sequences,
 )
+from dbops.core.invalid_index import forget_invalid, is_invalid
 
 Meaning = tuple[str, str | None, str | None]
 """Definition, parent and body: what must be equal for two objects to be the same."""
@@ -184,8 +185,11 @@ def _judge(
             return ObjectState.NOT_DONE
         case False, True:
             return ObjectState.DONE
-    if key[0] is ObjectKind.INDEX and actual is not None and "INVALID" in actual[0]:
-        return ObjectState.INVALID
+    if key[0] is ObjectKind.INDEX and actual is not None and is_invalid(actual[0]):
+        # Another index that happens to have the name is not the operation's.
+        whole = (forget_invalid(actual[0]), *actual[1:])
+        if whole in [_mean(row.get(key)) for row in rows[number:]]:
+            return ObjectState.INVALID
     return ObjectState.DIFFERENT
 
 

@@ -54,6 +54,12 @@ OUTSIDE_TRANSACTION = re.compile(
     r"|alter table\b.*\bdetach partition\b.*\bconcurrently\b"
     r"|vacuum\b|alter system\b|(create|drop) (database|tablespace)\b"
 )
+IN_TRANSACTION = re.compile(
+    r"(alter|create|drop) (?!database|tablespace|subscription|system)"
+    r"|(insert|update|delete|merge|truncate|comment|grant|revoke|select|with|set"
+    r"|refresh|security|lock|analyze)\b"
+)
+REPEATABLE = re.compile(r"(vacuum|analyze|reindex|refresh|cluster|checkpoint|set)\b")
 REQUIRED_COLUMN = re.compile(r"alter table\b.*\badd( column)?\b.*\bnot null\b")
 FILLED_COLUMN = re.compile(r"\b(default|generated|(small|big)?serial)\b")
 COPY_FROM_CLIENT = re.compile(r"copy\b.*\b(from stdin|to stdout)\b")
@@ -140,6 +146,35 @@ def needs_no_transaction(statement: str) -> bool:
     return any(
         OUTSIDE_TRANSACTION.match(each.words) for each in _find_statements(statement)
     )
+
+
+def may_run_in_transaction(text: str) -> bool:
+    """Tell whether a transaction around it changes nothing for this SQL.
+
+    No word for what may end a transaction itself (CALL, DO, BEGIN), or is not known.
+
+    >>> may_run_in_transaction("SET CONSTRAINTS a IMMEDIATE; ALTER TABLE t ADD b int")
+    True
+    >>> may_run_in_transaction("CREATE INDEX CONCURRENTLY i ON t (a)")
+    False
+    >>> may_run_in_transaction("DO $$ BEGIN COMMIT; END $$")
+    False
+    """
+    statements = tuple(_find_statements(text))
+    return bool(statements) and all(
+        IN_TRANSACTION.match(each.words) and not OUTSIDE_TRANSACTION.match(each.words)
+        for each in statements
+    )
+
+
+def may_run_again(text: str) -> bool:
+    """Tell whether it does no harm to run this SQL twice.
+
+    >>> may_run_again("VACUUM t"), may_run_again("INSERT INTO t VALUES (1)")
+    (True, False)
+    """
+    statements = tuple(_find_statements(text))
+    return bool(statements) and all(REPEATABLE.match(each.words) for each in statements)
 
 
 def needs_empty_table(statement: str) -> bool:

@@ -23,6 +23,7 @@ from dbops.postgres.session import (
     explain_connection_failure,
     require_server_version,
 )
+from dbops.postgres.turns import Turn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,8 @@ class Context:
     """Who sees what a migration waits for; None where nobody looks."""
     seeks_gaps: bool = False
     """Strong locks are asked for when nobody would queue behind."""
+    turn: Turn | None = None
+    """The holding of the deploy lock that this is done under; None without."""
 
     @property
     def connection(self) -> BaseDatabaseWrapper:

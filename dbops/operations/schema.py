@@ -6,22 +6,29 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations import Migration
 from django.db.migrations.operations.base import Operation
 
 from dbops.core.catalog import Catalog, ObjectKind
 from dbops.core.compare import Comparison, Difference, DifferenceKind
 from dbops.core.gaps import WantedLock
+from dbops.core.invalid_index import forget_invalid, is_invalid
 from dbops.core.journal import Journal, find_place
 from dbops.core.migration import MigrationId
 from dbops.core.rules import Rules, find_adopted_bodies
 from dbops.operations.context import Context
 from dbops.operations.deploy.apply import observe_operations
+from dbops.operations.deploy.statements import count_statements, shows_statements
 from dbops.operations.history import History, build_ignore, get_id
 from dbops.operations.relation_locks import RelationLocks
 from dbops.operations.replay import Replay, open_replay
 from dbops.postgres.catalog import fetch_catalog
-from dbops.postgres.ledger import fetch_adopted_catalogs, ledger_exists
+from dbops.postgres.ledger import (
+    fetch_adopted_catalogs,
+    fetch_journal,
+    ledger_exists,
+)
 from dbops.postgres.normalise import drop_equal_expressions
 from dbops.postgres.session import Connection, open_session
 
@@ -40,6 +47,8 @@ class Expectation:
     rules: Rules
     locks: Mapping[MigrationId, Sequence[WantedLock]] = field(default_factory=dict)
     """For each pending migration that is atomic: the strong locks it took there."""
+    partial: Mapping[int, Catalog] = field(default_factory=dict)
+    """The schema after so many statements of the operation that was cut off."""
 
     @property
     def final(self) -> Catalog:
@@ -87,13 +96,27 @@ def find_accepted(
     return find_adopted_bodies(found, live, fetch_adopted_catalogs(connection))
 
 
+def read_journal(context: Context, migration: Migration | None) -> Journal:
+    """Return how far a pending migration is known to have come; nothing if atomic."""
+    connection = context.connect()
+    if migration is None or migration.atomic or not ledger_exists(connection):
+        return NOTHING_KNOWN
+    return fetch_journal(connection, get_id(migration))
+
+
 def build_expectation(
-    context: Context, history: History, live: Catalog, *, every_stage: bool = True
+    context: Context,
+    history: History,
+    live: Catalog,
+    journal: Journal = NOTHING_KNOWN,
+    *,
+    every_stage: bool = True,
 ) -> Expectation:
     """Replay the applied and the pending migrations in a scratch database.
 
-    Without `every_stage`, the schema is read after the last migration and after those
-    that can be left half done, which is what a deployment compares with.
+    `journal` is about the first pending one. Without `every_stage`, the schema is read
+    after the last migration and after those that can be left half done, which is what a
+    deployment compares with.
 
     Raises:
         Refused: the role may not create databases.
@@ -108,34 +131,63 @@ def build_expectation(
         rules = learn_rules(context, history, replay, applied, live)
         recorder = RelationLocks(replay)
         last = len(history.pending) - 1
-        stages = {
-            get_id(each): _build_stages(
-                replay, each, recorder, read=every_stage or number == last
+        partial: dict[int, Catalog] = {}
+        stages = {}
+        for index, each in enumerate(history.pending):
+            known = NOTHING_KNOWN if index else journal
+            read = every_stage or index == last
+            stages[get_id(each)] = (
+                _build_atomic_stage(replay, each, recorder, read=read)
+                if each.atomic
+                else _build_stages(replay, each, recorder, known, partial)
             )
-            for number, each in enumerate(history.pending)
-        }
     return Expectation(
-        applied=applied, stages=stages, rules=rules, locks=recorder.taken
+        applied=applied,
+        stages=stages,
+        rules=rules,
+        locks=recorder.taken,
+        partial=partial,
     )
 
 
-def _build_stages(
+def _build_atomic_stage(
     replay: Replay, migration: Migration, recorder: RelationLocks, *, read: bool
 ) -> Sequence[Catalog]:
-    if migration.atomic:
-        replay.apply([migration], within=lambda: recorder.watch(migration))
-        if not read:
-            return ()
-        return [replay.fetch_catalog()]
+    replay.apply([migration], within=lambda: recorder.watch(migration))
+    return [replay.fetch_catalog()] if read else ()
+
+
+def _build_stages(
+    replay: Replay,
+    migration: Migration,
+    recorder: RelationLocks,
+    journal: Journal,
+    partial: dict[int, Catalog],
+) -> Sequence[Catalog]:
     recorder.forget()
     catalogs: list[Catalog] = []
+
+    def note(number: int) -> None:
+        if number in journal.points:
+            partial[number] = replay.fetch_catalog()
+
+    @contextmanager
+    def count(
+        number: int, operation: Operation, editor: BaseDatabaseSchemaEditor
+    ) -> Iterator[None]:
+        if number != journal.done + 1 or not shows_statements(operation):
+            yield
+            return
+        note(0)
+        with count_statements(editor, note):
+            yield
 
     @contextmanager
     def observe(_number: int, _operation: Operation) -> Iterator[None]:
         yield
         catalogs.append(replay.fetch_catalog())
 
-    replay.apply([observe_operations(migration, observe)])
+    replay.apply([observe_operations(migration, observe, statements=count)])
     return catalogs or [replay.fetch_catalog()]
 
 
@@ -145,6 +197,8 @@ class Position:
 
     done: int
     """Operations that the database already has."""
+    statements: int | None = None
+    """Statements of the next operation that it has, too; None between operations."""
     unsure: int | None
     """An operation that was cut off, and whose effect the schema does not show."""
     invalid_indexes: tuple[str, ...]
@@ -164,14 +218,19 @@ def find_position(
     stages: Sequence[Catalog],
     live: Catalog,
     journal: Journal = NOTHING_KNOWN,
+    *,
+    partial: Mapping[int, Catalog] | None = None,
 ) -> Position:
     """Find the stage that the live schema is at, or else the nearest one.
 
     Of several that are equal, as around an operation on data alone, the one that the
     journal knows.
     """
-    known = set(_get_indexes(before))
-    ours = {name for stage in stages for name in _get_indexes(stage)} - known
+    ours = {each for stage in stages for each in _get_indexes(stage)}
+    ours -= set(_get_indexes(before))
+    inside = _find_inside(rules, partial or {}, live, journal, ours)
+    if inside is not None:
+        return inside
     positions = [
         _build_position(done, rules.compare(stage, live), ours)
         for done, stage in enumerate([before, *stages])
@@ -183,18 +242,50 @@ def find_position(
     return replace(positions[place.done], unsure=place.unsure)
 
 
-def _get_indexes(catalog: Catalog) -> Iterator[str]:
-    return (each.name for each in catalog.objects if each.kind is ObjectKind.INDEX)
+def _find_inside(
+    rules: Rules,
+    partial: Mapping[int, Catalog],
+    live: Catalog,
+    journal: Journal,
+    ours: set[Index],
+) -> Position | None:
+    """Return the place between two statements of an operation, if it is there."""
+    found = [
+        replace(
+            _build_position(journal.done, rules.compare(partial[number], live), ours),
+            statements=number,
+        )
+        for number in journal.points
+        if number in partial
+    ]
+    matches = [each for each in found if each.is_known]
+    if not matches:
+        return None
+    unsure = journal.done + 1 if len(matches) > 1 else None
+    return replace(matches[0], unsure=unsure)
 
 
-def _build_position(done: int, comparison: Comparison, ours: set[str]) -> Position:
+Index = tuple[str, str]
+"""Name and definition."""
+
+
+def _get_indexes(catalog: Catalog) -> Iterator[Index]:
+    return (
+        (each.name, each.definition)
+        for each in catalog.objects
+        if each.kind is ObjectKind.INDEX
+    )
+
+
+def _build_position(done: int, comparison: Comparison, ours: set[Index]) -> Position:
     return Position(
         done=done,
         unsure=None,
         invalid_indexes=tuple(
             each.name
             for each in comparison.differences
-            if is_invalid_index(each) and each.name in ours
+            if is_invalid_index(each)
+            and (each.name, forget_invalid(each.actual or "")) in ours
         ),
         comparison=comparison,
     )
@@ -205,5 +296,5 @@ def is_invalid_index(difference: Difference) -> bool:
     return (
         difference.kind is DifferenceKind.EXTRA
         and difference.object is ObjectKind.INDEX
-        and "INVALID" in (difference.actual or "")
+        and is_invalid(difference.actual)
     )

@@ -80,6 +80,7 @@ def open_deploy_lock(
     shared: bool = False,
     progress: Progress = silent,
     explain: Callable[[], str] = lambda: "",
+    follow: Callable[[Connection, int], bool] = lambda _session, _pid: False,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[DeployLock]:
@@ -89,7 +90,9 @@ def open_deploy_lock(
     session: it ends by itself when this process is killed, survives a pooler in
     transaction mode, and does not keep CREATE INDEX CONCURRENTLY waiting. With
     `shared` it goes together with other shared ones, and with no deployment.
-    `explain` says why the other run takes so long, if that is known.
+    `explain` says why the other run takes so long, if that is known. `follow` is given
+    a session and the holder's pid each time that it was not had, and says whether the
+    holder has got on since: then the time to wait begins anew.
 
     Raises:
         Busy: another run kept it for all of `wait_s` seconds.
@@ -99,6 +102,8 @@ def open_deploy_lock(
     with open_session(target, purpose=f"{command}:lock", autocommit=False) as session:
         while not _try(session, shared=shared):
             holder = fetch_holder(session)
+            if wait_s > 0 and holder and follow(session, holder.pid):
+                deadline = clock() + wait_s
             session.rollback()
             who = f" ({holder})" if holder else ""
             if clock() >= deadline:

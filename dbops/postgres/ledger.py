@@ -16,9 +16,11 @@ from psycopg.rows import class_row
 
 from dbops import __version__
 from dbops.core.catalog import Catalog, read_catalog, write_catalog
-from dbops.core.journal import Journal, build_journal
+from dbops.core.journal import Journal, StatementEntry, build_journal
 from dbops.core.locks.standing import Blocked
 from dbops.core.migration import MigrationId
+from dbops.core.sql_script import may_run_again
+from dbops.core.statement import mask_secrets
 from dbops.postgres.chain import write_attested
 from dbops.postgres.session import Connection
 from dbops.sql import load
@@ -197,7 +199,28 @@ def fetch_journal(connection: Connection, migration: MigrationId) -> Journal:
         load("ledger_operations"),
         {"app": migration.app, "migration": migration.name},
     ).fetchall()
-    return build_journal((operation, state) for operation, state in rows)
+    return build_journal(
+        ((operation, state) for operation, state in rows),
+        _fetch_statements(connection, migration),
+    )
+
+
+def _fetch_statements(
+    connection: Connection, migration: MigrationId
+) -> list[StatementEntry]:
+    row = connection.execute(load("statements_exist")).fetchone()
+    if row is None or not row[0]:
+        return []
+    rows = connection.execute(
+        load("ledger_statements"),
+        {"app": migration.app, "migration": migration.name},
+    ).fetchall()
+    return [
+        StatementEntry(operation=operation, number=number, state=state)
+        for operation, number, state, sql in rows
+        # One that may run twice counts as not begun.
+        if state != "running" or not may_run_again(sql)
+    ]
 
 
 def fetch_adopted_catalogs(connection: Connection) -> list[Catalog]:
@@ -335,6 +358,39 @@ class Ledger:
             fingerprint_after=after.fingerprint if after else "",
             message=message,
         )
+
+    def record_statement(
+        self,
+        migration: MigrationId,
+        operation: int,
+        number: int,
+        sql: str,
+        *,
+        state: str = "done",
+    ) -> UUID:
+        """Write down a statement of an operation, and return its id."""
+        statement = uuid4()
+        self._execute(
+            "ledger_start_statement",
+            id=statement,
+            app=migration.app,
+            migration=migration.name,
+            operation=operation,
+            number=number,
+            state=state,
+            sql=mask_secrets(sql),
+        )
+        return statement
+
+    def finish_statement(self, statement: UUID, *, state: str) -> None:
+        """Write down how a statement ended."""
+        self._execute("ledger_finish_statement", id=statement, state=state)
+
+    def within(self, connection: Connection) -> Ledger:
+        """Return the same record, written in the transaction of this connection."""
+        ledger = Ledger(connection)
+        ledger.resume(self.deployment_id)
+        return ledger
 
     def finish(
         self, state: str, *, after: Catalog | None = None, message: str = ""

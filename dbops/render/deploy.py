@@ -56,6 +56,7 @@ def render_deploy(report: DeployReport) -> RenderableType:
     parts.append(
         build_facts(
             [
+                ("Led by", report.led_by or ""),
                 ("Backup", report.backup_id or ""),
                 *list_way_back(report.restore_point),
                 ("Pending", "" if report.plan else "\n".join(map(str, report.pending))),
@@ -138,6 +139,10 @@ def _build_verdict(report: DeployReport) -> RenderableType:
                 "nothing was changed (dry run)",
                 good=True,
                 hint="manage.py dbops_deploy",
+            )
+        case DeployState.REVERTED if not report.steps:  # As asked for by --undo.
+            return build_verdict(
+                f"{', '.join(map(str, report.reverted))} undone", good=True
             )
         case DeployState.REVERTED:
             return build_verdict("Not deployed: everything was put back", good=False)

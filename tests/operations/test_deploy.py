@@ -82,6 +82,7 @@ def test_deploys_backs_up_verifies_and_records(lab: Lab) -> None:
         "dbops.0004_add_locks_kind",
         "dbops.0005_add_rehearsal",
         "dbops.0006_add_history",
+        "dbops.0007_add_turns",
         f"{lab.app}.0001_initial",
     ]
     assert [step["name"] for step in report["steps"]] == [
@@ -131,6 +132,7 @@ def test_dry_run_changes_nothing(lab: Lab) -> None:
         "dbops.0004_add_locks_kind",
         "dbops.0005_add_rehearsal",
         "dbops.0006_add_history",
+        "dbops.0007_add_turns",
         f"{lab.app}.0001_initial",
     ]
     assert (
@@ -344,12 +346,16 @@ def test_a_failed_first_operation_leaves_no_invalid_index(deployed: Lab) -> None
 
 def test_cleans_up_an_index_that_a_killed_build_left_invalid(deployed: Lab) -> None:
     write_two_indexes(deployed)
-    with pytest.raises(psycopg.errors.UniqueViolation):
-        deployed.execute(
-            "CREATE UNIQUE INDEX CONCURRENTLY thing_name "
-            f"ON {deployed.app}_thing (name)"
-        )
-    deployed.execute(f"DELETE FROM {deployed.app}_thing WHERE id > 1")
+    table = f"{deployed.app}_thing"
+    with connect(deployed.target, autocommit=False) as writer:
+        writer.execute(f"UPDATE {table} SET name = name".encode())
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            deployed.execute(
+                "SET lock_timeout = '100ms'",
+                f"CREATE INDEX CONCURRENTLY thing_name ON {table} (name)",
+            )
+        writer.rollback()
+    deployed.execute(f"DELETE FROM {table} WHERE id > 1")
 
     outcome = deployed.run("dbops_deploy")
 
@@ -563,5 +569,5 @@ def test_deploys_into_the_schema_of_the_search_path(lab: Lab) -> None:
     assert back.code == 0, back.err
     assert (
         lab.fetch_value("SELECT count(*) FROM pg_tables WHERE schemaname = 'App Data'")
-        == 7
+        == 9
     )

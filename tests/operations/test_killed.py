@@ -738,7 +738,10 @@ def test_of_two_deployments_one_does_it_and_the_other_says_so(lab: Lab) -> None:
         outcomes = [held.running.finish(), second.finish()]
 
     assert [each.code for each in outcomes] == [0, 0], outcomes
-    assert [each.json["state"] for each in outcomes] == ["deployed", "up_to_date"]
+    led, followed = (each.json for each in outcomes)
+    assert led["state"] == followed["state"] == "deployed"
+    assert led["led_by"] is None
+    assert "(turn " in followed["led_by"]
     assert lab.fetch_value("SELECT count(*) FROM dbops_deployment") == 2
 
 

@@ -85,6 +85,19 @@ class Command(DbopsCommand):
             help="what to do with an operation on data that was cut off, once a person "
             "has looked",
         )
+        way = parser.add_mutually_exclusive_group()
+        way.add_argument(
+            "--resume",
+            action="store_true",
+            help="finish a migration that was cut off, and go on; refused where none "
+            "was (with --dry-run: say what is done of it)",
+        )
+        way.add_argument(
+            "--undo",
+            action="store_true",
+            help="take back what is done of a migration that was cut off, and deploy "
+            "nothing (with --dry-run: say what that is)",
+        )
         add_yes_option(
             parser, help_text="accepted for scripts; a deployment asks nothing"
         )
@@ -102,6 +115,8 @@ class Command(DbopsCommand):
                 phase=Effect(options["phase"]) if options["phase"] else None,
                 cut_off=CutOff(options["cut_off"]),
                 lock_wait_s=options["lock_wait"],
+                resume=options["resume"],
+                undo=options["undo"],
             ),
         )
 

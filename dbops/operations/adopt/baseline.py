@@ -17,10 +17,10 @@ from dbops.errors import Refused
 from dbops.operations.adopt.adoption import find_existing_tables, prove_adoption
 from dbops.operations.check.digest import digest_down, digest_migration
 from dbops.operations.context import Context
-from dbops.operations.deploy.run import claim_session, install_ledger, release_session
+from dbops.operations.deploy.run import install_ledger
+from dbops.operations.deploy.turn import open_turn
 from dbops.operations.history import LEDGER_APP, History, get_id, read_history
 from dbops.operations.schema import fetch_live_catalog
-from dbops.postgres.deploy_lock import open_deploy_lock
 from dbops.postgres.ledger import ADOPTED, Ledger
 
 
@@ -52,22 +52,13 @@ def run_baseline(
     """
     if dry_run:
         return _prove(context, read_history(context), dry_run=True)
-    with open_deploy_lock(
-        context.target,
-        command="baseline",
-        wait_s=lock_wait_s,
-        progress=context.progress,
-    ) as lock:
-        try:
-            claim_session(context, "baseline")
-            history = read_history(context)
-            report = _prove(context, history, dry_run=False)
-            lock.check()
-            if report.adopted:
-                _record(context, history, report)
-                report = replace(report, pending=_leave_out_ledger(report.pending))
-        finally:
-            release_session(context)
+    with open_turn(context, "baseline", wait_s=lock_wait_s) as (led, turn):
+        history = read_history(led)
+        report = _prove(led, history, dry_run=False)
+        turn.check()
+        if report.adopted:
+            _record(led, history, report)
+            report = replace(report, pending=_leave_out_ledger(report.pending))
         return report
 
 

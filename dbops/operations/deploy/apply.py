@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +45,10 @@ LONGEST_SQL = 70
 
 Observe = Callable[[int, Operation], AbstractContextManager[None]]
 """Wraps the database's part of the operation with that number, from 1."""
+ObserveStatements = Callable[
+    [int, Operation, BaseDatabaseSchemaEditor], AbstractContextManager[None]
+]
+"""The same, for whoever wants to see the statements that go through the editor."""
 
 
 class ObservedOperation(Operation):
@@ -54,10 +58,17 @@ class ObservedOperation(Operation):
     is left for the end would be lost when it is cut off.
     """
 
-    def __init__(self, operation: Operation, number: int, observe: Observe) -> None:
+    def __init__(
+        self,
+        operation: Operation,
+        number: int,
+        observe: Observe,
+        statements: ObserveStatements | None = None,
+    ) -> None:
         self.operation = operation
         self.number = number
         self.observe = observe
+        self.statements = statements
         self.atomic = operation.atomic  # type: ignore[misc]
         self.reversible = operation.reversible  # type: ignore[misc]
         self.reduces_to_sql = operation.reduces_to_sql  # type: ignore[misc]
@@ -74,7 +85,12 @@ class ObservedOperation(Operation):
         to_state: ProjectState,
     ) -> None:
         """Change the database as the operation does, deferred SQL included."""
-        with self.observe(self.number, self.operation):
+        with (
+            self.observe(self.number, self.operation),
+            self.statements(self.number, self.operation, schema_editor)
+            if self.statements
+            else nullcontext(),
+        ):
             self.operation.database_forwards(
                 app_label, schema_editor, from_state, to_state
             )
@@ -88,7 +104,11 @@ class ObservedOperation(Operation):
 
 
 def observe_operations(
-    migration: Migration, observe: Observe, *, skip: Collection[int] = ()
+    migration: Migration,
+    observe: Observe,
+    *,
+    skip: Collection[int] = (),
+    statements: ObserveStatements | None = None,
 ) -> Migration:
     """Return a copy of the migration with its operations observed.
 
@@ -97,7 +117,7 @@ def observe_operations(
     """
     copied = leave_out_operations(migration, skip)
     copied.operations = [  # type: ignore[misc]
-        each if number in skip else ObservedOperation(each, number, observe)
+        each if number in skip else ObservedOperation(each, number, observe, statements)
         for number, each in enumerate(copied.operations, start=1)
     ]
     return copied
@@ -322,6 +342,7 @@ def apply_migration(
     added: Sequence[AddedOperation] = (),
     locks: Sequence[WantedLock] | None = None,
     carried: Carried | None = None,
+    statements: ObserveStatements | None = None,
     verify: Callable[[], None] = lambda: None,
 ) -> None:
     """Apply one pending migration to the database as `migrate` would.
@@ -351,7 +372,9 @@ def apply_migration(
             prepare=lambda found: insert_added(
                 found
                 if migration.atomic
-                else observe_operations(found, observe, skip=range(1, done + 1)),
+                else observe_operations(
+                    found, observe, skip=range(1, done + 1), statements=statements
+                ),
                 added,
             ),
             loader=carried.loader if carried else None,
@@ -385,11 +408,22 @@ def _open_surroundings(
         return
     with transaction.atomic(using=context.alias):
         set_lock_timeout(context.connect(), context.settings.lock_timeout_s, local=True)
+        hold_turn(context)
         if log.gaps:
             log.gaps.take()
         with connection.execute_wrapper(log):
             yield
         verify()
+
+
+def hold_turn(context: Context) -> None:
+    """Make sure, within a transaction, that no other run has taken over.
+
+    Raises:
+        Superseded: one has.
+    """
+    if context.turn is not None:
+        context.turn.hold(context.connect())
 
 
 @contextmanager

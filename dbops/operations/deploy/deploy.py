@@ -27,26 +27,30 @@ from dbops.operations.deploy.guarding import (
     rehearse_guarded,
 )
 from dbops.operations.deploy.plan import build_plan
+from dbops.operations.deploy.pods import announce, lead_or_follow
 from dbops.operations.deploy.report import (
     DeployOptions,
     DeployReport,
     DeployState,
     SoFar,
 )
+from dbops.operations.deploy.resume import (
+    describe_resumption,
+    require_sense,
+    undo,
+)
 from dbops.operations.deploy.run import (
-    claim_session,
     close_cut_off_run,
     emit_signals,
     install_ledger,
     open_run,
     record_operation,
     record_step,
-    release_session,
     tell_operation,
 )
 from dbops.operations.deploy.settle import Mismatch, Settlement, clean_up
+from dbops.operations.deploy.statements import observe_statements
 from dbops.operations.deploy.verify import require_verified
-from dbops.operations.deploy.waiting import describe_stuck_run
 from dbops.operations.history import History, get_id, read_history
 from dbops.operations.pgbackrest.engine import uses_pgbackrest
 from dbops.operations.pgbackrest.way_back import (
@@ -55,8 +59,8 @@ from dbops.operations.pgbackrest.way_back import (
 )
 from dbops.operations.replay import get_scratch_server
 from dbops.operations.schema import fetch_live_catalog
-from dbops.postgres.deploy_lock import DeployLock, open_deploy_lock
 from dbops.postgres.ledger import Ledger
+from dbops.postgres.turns import Turn
 
 
 def deploy(context: Context, options: DeployOptions) -> DeployReport:
@@ -71,6 +75,8 @@ def deploy(context: Context, options: DeployOptions) -> DeployReport:
         NeedsRepair: a non-atomic migration is half applied, or could not be taken
             back.
     """
+    if options.undo:
+        return undo(context, options)
     allowed = options.allowed | require_names(context.settings.deploy_allow)
     if options.phase is Effect.CONTRACT:  # It says that the old release is gone.
         allowed |= {GuardName.OLD_RELEASE}
@@ -78,30 +84,27 @@ def deploy(context: Context, options: DeployOptions) -> DeployReport:
     if options.dry_run:
         history = read_history(context)
         return _plan(context, history, options)
-    with open_deploy_lock(
-        context.target,
-        command="deploy",
-        wait_s=options.lock_wait_s,
-        progress=context.progress,
-        explain=lambda: describe_stuck_run(context.target),
-    ) as lock:
-        try:
-            with watch_locks(context) as watched:
-                return _Deployment(watched, options, lock).run()
-        finally:
-            release_session(context)
+    return lead_or_follow(context, options, _lead)
+
+
+def _lead(context: Context, options: DeployOptions, turn: Turn) -> DeployReport:
+    with watch_locks(context) as watched:
+        return _Deployment(watched, options, turn).run()
 
 
 def _plan(context: Context, history: History, options: DeployOptions) -> DeployReport:
     if not history.pending:
+        require_sense(options, history, None)
         return finish_up_to_date(context, history, options)
     checklist = Checklist(options.allowed, context.progress)
     with tell_guards(checklist):
         guarded = judge_guards(context, history, options, checklist)
+        require_sense(options, guarded.history, guarded.position)
         checklist.require()
     return DeployReport(
         state=DeployState.DRY_RUN,
         pending=tuple(map(get_id, guarded.history.pending)),
+        notes=describe_resumption(guarded.history, guarded.position),
         guards=checklist.guards,
         plan=tuple(build_plan(context, guarded)),
         phase=options.phase,
@@ -111,31 +114,35 @@ def _plan(context: Context, history: History, options: DeployOptions) -> DeployR
 class _Deployment:
     """One run under the deploy lock."""
 
-    def __init__(
-        self, context: Context, options: DeployOptions, lock: DeployLock
-    ) -> None:
+    def __init__(self, context: Context, options: DeployOptions, turn: Turn) -> None:
         self.context = context
         self.options = options
-        self.lock = lock
-        self.so_far = SoFar()
+        self.turn = turn
+        self.so_far = SoFar(tell=turn.tell)
         self.so_far.update(phase=options.phase)
         self.checklist = Checklist(options.allowed, context.progress)
         self.carried = Carried()
 
     def run(self) -> DeployReport:
         """Do all of it, and return or raise with the report."""
-        claim_session(self.context, "deploy")
         history = read_history(self.context)
+        announce(self.turn, history, self.options)
         notes = close_cut_off_run(self.context, history)
         self.so_far.update(notes=notes)
         if not history.pending:
+            require_sense(self.options, history, None)
             report = finish_up_to_date(self.context, history, self.options)
             return replace(report, notes=notes)
         with self.so_far.step("guard"), tell_guards(self.checklist, self.so_far):
             guarded = judge_guards(self.context, history, self.options, self.checklist)
+            require_sense(self.options, guarded.history, guarded.position)
             self.checklist.require()
-        self.lock.check()
+        for line in describe_resumption(guarded.history, guarded.position):
+            self.context.progress(line)
+        self.turn.check()
         installed = install_ledger(self.context, history)
+        self.turn.take(self.context.connect())
+        announce(self.turn, history, self.options)
         self.so_far.update(applied=installed)
         applied = read_history(self.context)
         history = replace(applied, left=guarded.history.left)
@@ -165,6 +172,7 @@ class _Deployment:
                     self._apply_all(guarded, ledger)
                     self._verify(guarded)
             except (Exception, KeyboardInterrupt) as error:
+                self.turn.regain()
                 settlement = Settlement(
                     self.context,
                     self.so_far,
@@ -244,7 +252,8 @@ class _Deployment:
         history, position = guarded.history, guarded.position
         live = fetch_live_catalog(self.context)
         for index, migration in enumerate(history.pending):
-            done = position.done if index == 0 and not migration.atomic else 0
+            inside = index == 0 and not migration.atomic
+            done = position.done if inside else 0
             self.so_far.before[get_id(migration)] = (
                 guarded.expectation.applied if done else live
             )
@@ -253,17 +262,26 @@ class _Deployment:
                 with record_operation(ledger, migration, done):
                     pass
             self.so_far.current = migration
-            live = self._apply(migration, guarded, ledger, done=done)
+            statements = (position.statements or 0) if inside else 0
+            live = self._apply(
+                migration, guarded, ledger, done=done, statements=statements
+            )
             self.so_far.after[get_id(migration)] = live
             self.so_far.current = None
             self.so_far.update(applied=(*self.so_far.report.applied, get_id(migration)))
 
     def _apply(
-        self, migration: Migration, guarded: Guarded, ledger: Ledger, *, done: int
+        self,
+        migration: Migration,
+        guarded: Guarded,
+        ledger: Ledger,
+        *,
+        done: int,
+        statements: int,
     ) -> Catalog:
         """Apply one migration, and return the schema after it."""
         name = get_id(migration)
-        self.lock.check()
+        self.turn.check()
         self.context.progress(
             f"applying {name}" + (f", from operation {done + 1}" if done else "")
         )
@@ -296,6 +314,13 @@ class _Deployment:
                 added=self.so_far.added.get(name, ()),
                 locks=guarded.expectation.locks.get(name),
                 carried=self.carried,
+                statements=observe_statements(
+                    self.context,
+                    ledger,
+                    migration,
+                    operation=done + 1,
+                    done=statements,
+                ),
                 verify=partial(require_verified, self.context, migration),
             )
         return recorded.after

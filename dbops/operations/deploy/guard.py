@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from django.db.migrations import Migration
 
-from dbops.core.catalog import Catalog
+from dbops.core.catalog import Catalog, ObjectKind
 from dbops.core.compare import Difference
-from dbops.core.journal import Journal
 from dbops.core.words import count_of
 from dbops.errors import NeedsRepair, Refused
 from dbops.operations.adopt.adoption import find_existing_tables
@@ -27,12 +27,10 @@ from dbops.operations.schema import (
     Position,
     fetch_live_catalog,
     find_position,
+    is_invalid_index,
+    read_journal,
 )
-from dbops.postgres.ledger import (
-    fetch_journal,
-    fetch_last_deployment,
-    ledger_exists,
-)
+from dbops.postgres.ledger import fetch_last_deployment
 from dbops.postgres.marks import Mark, fetch_marks
 
 
@@ -103,15 +101,21 @@ def require_known_schema(
     """
     first = history.pending[0] if history.pending else None
     stages = expectation.stages[get_id(first)] if first and not first.atomic else ()
-    journal = _read_journal(context, first) if first else Journal()
+    journal = read_journal(context, first)
     # The last operation's schema without the history row counts too.
     position = find_position(
-        expectation.rules, expectation.applied, stages, live, journal
+        expectation.rules,
+        expectation.applied,
+        stages,
+        live,
+        journal,
+        partial=expectation.partial,
     )
     if first and position.unsure is not None:
         return _decide(first, position, position.unsure, options)
     if position.is_known or options.allow_drift:
         return position
+    _refuse_foreign_indexes(first, stages, position)
     raise _build_drifted(context, position.comparison.differences)
 
 
@@ -130,11 +134,33 @@ def _build_drifted(context: Context, differences: tuple[Difference, ...]) -> Ref
     )
 
 
-def _read_journal(context: Context, migration: Migration) -> Journal:
-    connection = context.connect()
-    if migration.atomic or not ledger_exists(connection):
-        return Journal()
-    return fetch_journal(connection, get_id(migration))
+def _refuse_foreign_indexes(
+    migration: Migration | None, stages: Sequence[Catalog], position: Position
+) -> None:
+    """Tell of an INVALID index that has the name of one of ours, and is another.
+
+    Raises:
+        Refused: there is one.
+    """
+    wanted = {
+        each.name: each.definition
+        for stage in stages
+        for each in stage.objects
+        if each.kind is ObjectKind.INDEX
+    }
+    for found in position.comparison.differences:
+        if migration and is_invalid_index(found) and found.name in wanted:
+            raise Refused(
+                f'index "{found.name}" is INVALID and is not what '
+                f'"{get_id(migration)}" builds: found {found.actual}, and it would '
+                f"build {wanted[found.name]}",
+                hint=f"look whose it is; then DROP INDEX CONCURRENTLY {found.name}, "
+                "and run the command again",
+                report=DeployReport(
+                    state=DeployState.FAILED,
+                    differences=position.comparison.differences,
+                ),
+            )
 
 
 def _decide(
@@ -143,6 +169,8 @@ def _decide(
     match options.cut_off:
         case CutOff.REDO:
             return position
+        case CutOff.SKIP if position.statements is not None:
+            return replace(position, statements=position.statements + 1, unsure=None)
         case CutOff.SKIP:
             return replace(position, done=number)
         case CutOff.ASK:

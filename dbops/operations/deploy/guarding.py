@@ -22,13 +22,13 @@ from dbops.operations.deploy.guard import require_clean_history, require_known_s
 from dbops.operations.deploy.phase import choose_left
 from dbops.operations.deploy.proofs import list_rehearsable, read_proofs, rehearse_now
 from dbops.operations.deploy.report import DeployOptions
+from dbops.operations.deploy.resume import expect, is_half_done
 from dbops.operations.history import History, get_id
 from dbops.operations.pgbackrest.engine import uses_pgbackrest
 from dbops.operations.pgbackrest.way_back import require_way_back
 from dbops.operations.schema import (
     Expectation,
     Position,
-    build_expectation,
     fetch_live_catalog,
 )
 
@@ -69,7 +69,7 @@ def judge_guards(
         GuardName.HISTORY,
         f"{len(history.applied)} applied, {len(history.pending)} pending",
     )
-    expectation = build_expectation(
+    expectation = expect(
         context, history, live, every_stage=_wants_rehearsal(context, options, proofs)
     )
     position = require_known_schema(context, history, expectation, live, options)
@@ -130,7 +130,7 @@ def _judge_rehearsal(
     if not list_rehearsable(guarded.history):
         checklist.skip(GuardName.REHEARSAL, "nothing of the project's is pending")
         return guarded
-    if guarded.position.done or not guarded.position.is_known:
+    if is_half_done(guarded.position) or not guarded.position.is_known:
         checklist.skip(GuardName.REHEARSAL, "a copy would not be at a known stage")
         return guarded
     if not options.rehearse or not context.settings.rehearse:

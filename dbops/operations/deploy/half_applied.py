@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from django.db.migrations import Migration
 
+from dbops.core.words import count_of
 from dbops.errors import NeedsRepair, Refused
 from dbops.operations.context import Context
 from dbops.operations.deploy.apply import (
@@ -60,16 +61,17 @@ def find_half_applied(
     ):
         return None
     journal = fetch_journal(connection, get_id(migration))
-    if not journal.done and journal.cut_off is None:
+    if not journal.done and not journal.statements and journal.cut_off is None:
         return None
     live = fetch_live_catalog(context)
-    expectation = build_expectation(context, history, live)
+    expectation = build_expectation(context, history, live, journal)
     position = find_position(
         expectation.rules,
         expectation.applied,
         expectation.stages[get_id(migration)],
         live,
         journal,
+        partial=expectation.partial,
     )
     _require_way_back(migration, position)
     if not position.done and not position.invalid_indexes:
@@ -84,6 +86,12 @@ def _require_way_back(migration: Migration, position: Position) -> None:
             f'"{name}" is half applied, and the schema is at neither of its stages: '
             + "; ".join(map(str, position.comparison.differences[:5])),
             hint="put the schema right, then run the command again",
+        )
+    if position.statements:
+        raise Refused(
+            f'operation {position.done + 1} of "{name}" is half done: '
+            f"{count_of(position.statements, 'statement')} of it",
+            hint="go forward: manage.py dbops_deploy --resume; then take it back",
         )
     if position.unsure is not None:
         raise Refused(

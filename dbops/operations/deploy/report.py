@@ -17,6 +17,7 @@ from dbops.core.compatibility import Effect
 from dbops.core.guards import Guard, GuardName
 from dbops.core.locks.standing import Blocked
 from dbops.core.migration import MigrationId
+from dbops.core.progress import Progress, silent
 from dbops.core.proof import Proofs
 from dbops.core.rehearsal import RoundTrip
 from dbops.operations.deploy.added import Added
@@ -86,6 +87,8 @@ class DeployReport:
     """With pgBackRest: the moment before the first change, and how to go back to it."""
     ledger_head: str = ""
     """The hash of the ledger's newest entry, to be kept elsewhere."""
+    led_by: str | None = None
+    """Another run, which did it while this one waited; None where this one did."""
 
 
 class CutOff(StrEnum):
@@ -110,6 +113,10 @@ class DeployOptions:
     phase: Effect | None = None
     cut_off: CutOff = CutOff.ASK
     lock_wait_s: float = 30.0
+    resume: bool = False
+    """Refuse where no migration is half done."""
+    undo: bool = False
+    """Take back what is done of the one that is, and nothing else."""
 
     @property
     def allow_drift(self) -> bool:
@@ -128,6 +135,8 @@ class SoFar:
     """The migration that is being applied."""
     done: int = 0
     """Operations of it that have been done."""
+    statements: int = 0
+    """Statements of the next operation that have been done, too."""
     before: dict[MigrationId, Catalog] = field(default_factory=dict)
     """The schema before each migration of this run."""
     proofs: Proofs | None = None
@@ -136,6 +145,8 @@ class SoFar:
     """The schema after each that was applied."""
     added: Added = field(default_factory=dict)
     """What receivers of pre_migrate want to run with each of them."""
+    tell: Progress = silent
+    """Who else is to know which step it is at."""
 
     def update(self, **fields: object) -> None:
         """Put these into the report."""
@@ -146,6 +157,7 @@ class SoFar:
         self, name: str, detail: str = "", *, watcher: Watcher | None = None
     ) -> Iterator[None]:
         """Time the block, and tell whether it came to its end, and whom it blocked."""
+        self.tell(name)
         started = time.monotonic()
         ok = False
         try:

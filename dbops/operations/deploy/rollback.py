@@ -40,17 +40,15 @@ from dbops.operations.deploy.rollback_plan import (
     build_report,
 )
 from dbops.operations.deploy.run import (
-    claim_session,
     close_cut_off_run,
     emit_signals,
     install_ledger,
     open_run,
     record_step,
-    release_session,
 )
 from dbops.operations.deploy.settle import Mismatch, say_unchanged
+from dbops.operations.deploy.turn import open_turn
 from dbops.operations.deploy.unapply import Way, unapply_migration
-from dbops.operations.deploy.waiting import describe_stuck_run
 from dbops.operations.history import (
     History,
     get_id,
@@ -60,13 +58,13 @@ from dbops.operations.pgbackrest.engine import uses_pgbackrest
 from dbops.operations.pgbackrest.way_back import ensure_backup, make_way_back
 from dbops.operations.replay import open_replay
 from dbops.operations.schema import fetch_live_catalog, learn_rules
-from dbops.postgres.deploy_lock import DeployLock, open_deploy_lock
 from dbops.postgres.ledger import (
     Ledger,
     fetch_known_catalog,
     fetch_last_application,
 )
 from dbops.postgres.session import tell_error
+from dbops.postgres.turns import Turn
 
 
 def roll_back(
@@ -92,22 +90,14 @@ def roll_back(
         plan = build_plan(context, history, goal)
         half = find_half_applied(context, history, find_half_app(history, goal))
         return add_evidence(context, history, build_report(goal, plan, half))
-    with open_deploy_lock(
-        context.target,
-        command="rollback",
-        wait_s=lock_wait_s,
-        progress=context.progress,
-        explain=lambda: describe_stuck_run(context.target),
-    ) as lock:
-        try:
-            with watch_locks(context) as watched:
-                return _roll_back(watched, lock, goal)
-        finally:
-            release_session(context)
+    with (
+        open_turn(context, "rollback", wait_s=lock_wait_s) as (led, turn),
+        watch_locks(led) as watched,
+    ):
+        return _roll_back(watched, turn, goal)
 
 
-def _roll_back(context: Context, lock: DeployLock, goal: Goal) -> RollbackReport:
-    claim_session(context, "rollback")
+def _roll_back(context: Context, turn: Turn, goal: Goal) -> RollbackReport:
     history = read_history(context)
     notes = close_cut_off_run(context, history)
     plan = build_plan(context, history, goal)
@@ -117,8 +107,9 @@ def _roll_back(context: Context, lock: DeployLock, goal: Goal) -> RollbackReport
     if not report.steps:
         return report
     install_ledger(context, history)
+    turn.take(context.connect())
     return _Rollback(
-        context=context, lock=lock, history=history, plan=plan, half=half, report=report
+        context=context, turn=turn, history=history, plan=plan, half=half, report=report
     ).run()
 
 
@@ -129,14 +120,14 @@ class _Rollback:
         self,
         *,
         context: Context,
-        lock: DeployLock,
+        turn: Turn,
         history: History,
         plan: Plan,
         half: HalfApplied | None,
         report: RollbackReport,
     ) -> None:
         self.context = context
-        self.lock = lock
+        self.turn = turn
         self.history = history
         self.plan = plan
         self.half = half
@@ -201,7 +192,8 @@ class _Rollback:
         added: Sequence[AddedOperation],
     ) -> None:
         name = get_id(migration)
-        self.lock.check()
+        self.turn.check()
+        self.turn.tell(f"take back {name}")
         live = fetch_live_catalog(self.context)
         expected = self._find_expected(migration, live)
         self.context.progress(f"taking back {name}")

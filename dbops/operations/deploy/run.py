@@ -25,7 +25,12 @@ from dbops.errors import NeedsRepair, Refused, Reverted
 from dbops.operations.check.digest import digest_down, digest_migration
 from dbops.operations.context import Context
 from dbops.operations.deploy.added import Added, copy_migration, find_added
-from dbops.operations.deploy.apply import OneMigration, StatementLog, describe_operation
+from dbops.operations.deploy.apply import (
+    OneMigration,
+    StatementLog,
+    describe_operation,
+    hold_turn,
+)
 from dbops.operations.history import LEDGER_APP, History, get_id
 from dbops.operations.schema import fetch_live_catalog
 from dbops.postgres.ledger import (
@@ -185,10 +190,18 @@ def tell_operation(
     context: Context, ledger: Ledger, migration: Migration, number: int
 ) -> Iterator[None]:
     """Tell which operation of a non-atomic migration runs, and record it."""
-    context.progress(
-        f"  operation {number} of {len(migration.operations)}: "
+    words = (
+        f"operation {number} of {len(migration.operations)}: "
         f"{describe_operation(migration.operations[number - 1])}"
     )
+    context.progress(f"  {words}")
+    if context.turn is not None:
+        context.turn.check()
+        context.turn.tell(f"{get_id(migration)}, {words}")
+    if context.connection.in_atomic_block:
+        # What is done and what is written down of it are one.
+        hold_turn(context)
+        ledger = ledger.within(context.connect())
     with record_operation(ledger, migration, number):
         yield
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import psycopg
 from django.db.migrations import Migration
@@ -14,6 +15,7 @@ from dbops.core.catalog import Catalog
 from dbops.core.journal import Journal
 from dbops.core.migration import MigrationId
 from dbops.core.proof import find_removed
+from dbops.core.words import count_of
 from dbops.errors import (
     DbopsError,
     Interrupted,
@@ -36,6 +38,7 @@ from dbops.operations.schema import (
     Position,
     fetch_live_catalog,
     find_position,
+    read_journal,
 )
 from dbops.postgres.indexes import drop_invalid_indexes
 from dbops.postgres.ledger import Ledger
@@ -183,6 +186,11 @@ class Settlement:
             live,
             Journal(done=self.so_far.done),
         )
+        if not position.is_known:
+            # What the schema does not show is written down.
+            journal = read_journal(self.context, migration)
+            position = replace(position, done=journal.done)
+            self.so_far.statements = journal.statements
         if position.is_known:
             self._clean_up(position)
         untouched = position.is_known and not position.done and not self.left_invalid
@@ -207,8 +215,12 @@ class Settlement:
     ) -> NeedsRepair:
         name = get_id(migration)
         done, left = _split(migration, position.done)
+        statements = self.so_far.statements
         rest = (
-            ""
+            f"; of operation {position.done + 1}, "
+            f"{count_of(statements, 'statement')} done"
+            if statements
+            else ""
             if position.is_known
             else "; the schema is at neither of its stages: "
             + "; ".join(map(str, position.comparison.differences[:5]))
@@ -220,7 +232,11 @@ class Settlement:
             )
         self.so_far.update(
             pending=(name,),
-            differences=() if position.is_known else position.comparison.differences,
+            differences=(
+                ()
+                if position.is_known or statements
+                else position.comparison.differences
+            ),
         )
         return NeedsRepair(
             f'migration "{name}" is half applied. Done: {done}. Not done: {left}'

@@ -19,6 +19,7 @@ from dbops.operations.deploy.apply import (
     OneMigration,
     StatementLog,
     describe_operation,
+    hold_turn,
     retry_on_lock_timeout,
     set_lock_timeout,
 )
@@ -204,4 +205,5 @@ def _run_reverse(case: _Case) -> None:
 def _open_transaction(context: Context) -> Iterator[None]:
     with transaction.atomic(using=context.alias):
         set_lock_timeout(context.connect(), context.settings.lock_timeout_s, local=True)
+        hold_turn(context)
         yield

@@ -22,6 +22,7 @@ from dbops.operations.check.digest import digest_down, digest_migration
 from dbops.operations.context import Context, watch_locks
 from dbops.operations.deploy.apply import (
     StatementLog,
+    hold_turn,
     leave_out_operations,
     observe_operations,
     open_patient_session,
@@ -29,19 +30,17 @@ from dbops.operations.deploy.apply import (
     set_lock_timeout,
 )
 from dbops.operations.deploy.run import (
-    claim_session,
     close_cut_off_run,
     forget_migration,
     install_ledger,
     open_run,
     record_operation,
     record_step,
-    release_session,
     remember_migration,
     tell_operation,
 )
 from dbops.operations.deploy.settle import Mismatch, say_unchanged, translate
-from dbops.operations.deploy.waiting import describe_stuck_run
+from dbops.operations.deploy.turn import open_turn
 from dbops.operations.history import History, read_history
 from dbops.operations.resolve.judge import (
     ResolveOptions,
@@ -62,9 +61,10 @@ from dbops.operations.resolve.report import (
     find_invalid_indexes,
 )
 from dbops.operations.schema import fetch_live_catalog
-from dbops.postgres.deploy_lock import DeployLock, fetch_holder, open_deploy_lock
+from dbops.postgres.deploy_lock import fetch_holder
 from dbops.postgres.indexes import drop_invalid_indexes
 from dbops.postgres.ledger import Ledger
+from dbops.postgres.turns import Turn
 
 KIND = "resolve"
 
@@ -85,23 +85,13 @@ def resolve(
     require_sense(options)
     if options.dry_run or options.action is Action.LOOK:
         return _look(context, app, name, options)
-    with open_deploy_lock(
-        context.target,
-        command=KIND,
-        wait_s=options.lock_wait_s,
-        progress=context.progress,
-        explain=lambda: describe_stuck_run(context.target),
-    ) as lock:
-        try:
-            claim_session(context, KIND)
-            history = read_history(context)
-            case = build_case(context, history, app, name, fetch_live_catalog(context))
-            notes = close_cut_off_run(context, history)
-            with watch_locks(context) as watched:
-                report = _Resolution(watched, lock, history, case, options).run()
-            return replace(report, notes=(*notes, *report.notes))
-        finally:
-            release_session(context)
+    with open_turn(context, KIND, wait_s=options.lock_wait_s) as (led, turn):
+        history = read_history(led)
+        case = build_case(led, history, app, name, fetch_live_catalog(led))
+        notes = close_cut_off_run(led, history)
+        with watch_locks(led) as watched:
+            report = _Resolution(watched, turn, history, case, options).run()
+        return replace(report, notes=(*notes, *report.notes))
 
 
 def _look(
@@ -153,13 +143,13 @@ class _Resolution:
     def __init__(
         self,
         context: Context,
-        lock: DeployLock,
+        turn: Turn,
         history: History,
         case: Case,
         options: ResolveOptions,
     ) -> None:
         self.context = context
-        self.lock = lock
+        self.turn = turn
         self.history = history
         self.case = case
         self.options = options
@@ -176,7 +166,7 @@ class _Resolution:
                 action=self.options.action,
                 notes=(*self.found.notes, verdict.needless),
             )
-        self.lock.check()
+        self.turn.check()
         if self.options.action in (Action.APPLIED, Action.ROLLED_BACK):
             message = self._record_claim(verdict)
         else:
@@ -285,6 +275,7 @@ class _Resolution:
                     self.context.settings.lock_timeout_s,
                     local=True,
                 )
+                hold_turn(self.context)
                 with connection.execute_wrapper(log):
                     self._run_operations(verdict, leave_out_operations)
                 self._write_history(forward=self.options.action is Action.FINISH)
