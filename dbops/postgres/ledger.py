@@ -370,7 +370,7 @@ class Ledger:
     ) -> UUID:
         """Write down a statement of an operation, and return its id."""
         statement = uuid4()
-        self._execute(
+        self._note(
             "ledger_start_statement",
             id=statement,
             app=migration.app,
@@ -384,7 +384,7 @@ class Ledger:
 
     def finish_statement(self, statement: UUID, *, state: str) -> None:
         """Write down how a statement ended."""
-        self._execute("ledger_finish_statement", id=statement, state=state)
+        self._note("ledger_finish_statement", id=statement, state=state)
 
     def within(self, connection: Connection) -> Ledger:
         """Return the same record, written in the transaction of this connection."""
@@ -412,6 +412,10 @@ class Ledger:
             fingerprint=catalog.fingerprint,
             catalog=write_catalog(catalog),
         )
+
+    def _note(self, name: str, **parameters: Any) -> None:
+        """Write what is of use until the migration is done, and attested by nothing."""
+        self._connection.execute(load(name), parameters)
 
     def _execute(self, name: str, **parameters: Any) -> None:
         table, key = _WRITES[name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -80,8 +81,9 @@ def rehearse_now(
     Raises:
         Refused, ToolFailed, ServerFailed: as `rehearse`.
     """
+    # The copy is nobody else's: no turn to lose there, nobody to wait for.
     report = rehearse_on_copy(
-        context,
+        replace(context, turn=None, watcher=None, seeks_gaps=False),
         history,
         RehearseOptions(backup=backup_id or "", schema_only=backup_id is None),
         frozenset(map(get_id, list_rehearsable(history))),
