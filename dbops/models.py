@@ -88,6 +88,13 @@ class Step(models.Model):
     digest = models.TextField(
         db_default="", help_text=_("of the migration as it was applied")
     )
+    blocked_sessions = models.IntegerField(
+        null=True,
+        help_text=_("the most that waited for it at one moment; empty: nobody looked"),
+    )
+    blocked_s = models.FloatField(
+        null=True, help_text=_("the longest that a session waited for it")
+    )
 
     class Meta:
         db_table = "dbops_step"
@@ -96,6 +103,20 @@ class Step(models.Model):
 
     def __str__(self) -> str:
         return f"{self.app}.{self.migration} {self.direction} {self.state}"
+
+
+class Operations(Deployment):
+    """The operations page of the admin site, which has permissions of its own."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ()
+        permissions = [
+            ("view_operations", "Can view the operations page"),
+            ("signal_sessions", "Can cancel queries and terminate sessions"),
+        ]
+        verbose_name = _("operations")
+        verbose_name_plural = _("operations")
 
 
 class BackupRecord(models.Model):

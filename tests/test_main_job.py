@@ -151,6 +151,7 @@ def test_the_main_job(site: Site) -> None:
         "dbops.0003_add_restore_kind",
         "dbops.0004_add_locks_kind",
         "dbops.0005_add_rehearsal",
+        "dbops.0006_add_operations",
         INITIAL,
     ]
 

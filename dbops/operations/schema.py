@@ -18,7 +18,7 @@ from dbops.operations.context import Context
 from dbops.operations.deploy.apply import observe_operations
 from dbops.operations.history import History, build_ignore, get_id
 from dbops.operations.replay import Replay, open_replay
-from dbops.postgres.catalog import fetch_catalog
+from dbops.postgres.catalog import LOCK_TIMEOUT_S, fetch_catalog
 from dbops.postgres.ledger import fetch_adopted_catalogs, ledger_exists
 from dbops.postgres.normalise import drop_equal_expressions
 from dbops.postgres.session import Connection, open_session
@@ -44,9 +44,11 @@ class Expectation:
         return last
 
 
-def fetch_live_catalog(context: Context) -> Catalog:
+def fetch_live_catalog(
+    context: Context, *, lock_timeout_s: float = LOCK_TIMEOUT_S
+) -> Catalog:
     """Return the schema of the database as it is now."""
-    return fetch_catalog(context.connect())
+    return fetch_catalog(context.connect(), lock_timeout_s=lock_timeout_s)
 
 
 def learn_rules(

@@ -282,6 +282,16 @@ class Ledger:
             message=message,
         )
 
+    def record_blocked(self, step: UUID, *, sessions: int, longest_s: float) -> None:
+        """Write down whom a step has kept waiting; an older ledger cannot hold it."""
+        columns = self._connection.execute(
+            load("ledger_columns"), {"name": "dbops_step"}
+        ).fetchall()
+        if ("blocked_s",) in columns:
+            self._execute(
+                "ledger_record_blocked", id=step, sessions=sessions, longest_s=longest_s
+            )
+
     def finish(
         self, state: str, *, after: Catalog | None = None, message: str = ""
     ) -> None:

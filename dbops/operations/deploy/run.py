@@ -125,6 +125,11 @@ def record_step(
             duration_s=time.monotonic() - started,
             **fields,
         )
+        if context.watcher is not None:
+            blocked = context.watcher.blocked
+            ledger.record_blocked(
+                step, sessions=blocked.sessions, longest_s=blocked.longest_s
+            )
 
     recorded = Recorded(after=before)
     try:
