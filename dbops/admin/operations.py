@@ -40,6 +40,7 @@ REFRESH_S = 3
 SIGNAL = "dbops.signal_sessions"
 VIEW = "dbops.view_operations"
 ACTS = ("cancel", "terminate")
+LARGEST_PID = 2**31 - 1
 CONFLICT, UNAVAILABLE = 409, 503
 
 
@@ -207,7 +208,7 @@ class OperationsAdmin(ReadOnly, OperationsBase):
         self.require_view(request)
         if not self.may_signal(request):
             raise PermissionDenied
-        if act not in ACTS:
+        if act not in ACTS or pid > LARGEST_PID:
             raise Http404
         context = choose_database(request)
         asked = Request(pid=pid, act=act, user=request.user.get_username())
