@@ -16,6 +16,7 @@ from dbops.core.duration import format_age
 from dbops.core.known_rehearsal import KnownRehearsal
 from dbops.core.locks.report import Root, WaitingSession
 from dbops.core.words import format_size
+from dbops.models import Deployment
 from dbops.render.locks import describe_state
 from dbops.render.text import format_duration
 
@@ -70,6 +71,18 @@ def number(value: int | None) -> str:
     if value is None:
         return ""
     return str(formats.number_format(value, use_l10n=True, force_grouping=True))
+
+
+@register.filter
+def kind_label(value: str) -> str:
+    """Return what kind of run it was; one of a later release as it is."""
+    return str(dict(Deployment.Kind.choices).get(value, value))
+
+
+@register.filter
+def state_label(value: str) -> str:
+    """Return how a run ended; a word of a later release as it is."""
+    return str(dict(Deployment.State.choices).get(value, value))
 
 
 @register.filter
