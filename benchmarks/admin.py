@@ -150,6 +150,13 @@ def add_long_thread() -> None:
         )
         for number in range(LONG_THREAD)
     )
+    TokenConsumption.objects.create(
+        message=messages[0],
+        type="COMPLETION",
+        task="CHAT_COMPLETION",
+        count=1,
+        model=RARE,
+    )
     TokenConsumption.objects.bulk_create(
         TokenConsumption(
             message=message,
@@ -209,6 +216,8 @@ def list_pages() -> list[Page]:
         both("threads: common word", f"/thread/?q={COMMON}"),
         both("thread, short", f"/thread/{short.pk}/change/"),
         both(f"thread of {LONG_THREAD:,} messages", f"/thread/{long.pk}/change/"),
+        Page("threads: of a model", f"{OURS}/thread/?model=gpt-5-mini", None),
+        Page("threads: of a rare model", f"{OURS}/thread/?model={RARE}", None),
         Page("messages: of a model", f"{OURS}/message/?model=gpt-5-mini", None),
         Page("messages: of a user", f"{OURS}/message/?user={user}", None),
         Page("messages: tool output", f"{OURS}/message/?tool_output={RARE}", None),
