@@ -1,4 +1,4 @@
-"""The admin site is all there is, beside what monitoring asks for."""
+"""The admin site, and what monitoring asks for."""
 
 from django.contrib import admin
 from django.urls import include, path

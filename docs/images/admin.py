@@ -22,7 +22,7 @@ from pathlib import Path
 from threading import Thread
 from urllib.error import URLError
 
-from make import CHECKOUT, open_copy, run
+from make import CHECKOUT, SHOWN, open_copy, run
 
 sys.path.insert(0, str(CHECKOUT))
 
@@ -34,7 +34,14 @@ from selenium.webdriver.common.keys import Keys
 from tests.browser import MISSING, open_browser, set_screen, tell
 
 TIMEOUT_S = 60
-WIDTH, HEIGHT = 1100, 680
+WIDTH, HEIGHT, TALL = 1100, 680, 1060
+PLACE = """
+for (const one of document.querySelectorAll('.dbops-verdict .dbops-note')) {
+    const text = one.firstChild;
+    const place = /\\/\\S*neuroagent-[^/]*/;
+    text.textContent = text.textContent.replace(place, arguments[0]);
+}
+"""
 SEARCH = "neuroagent/thread/?q=dendritic+spines"
 OPERATIONS = "dbops/operations/"
 IN_THE_WAY = ("BEGIN", "SELECT count(*) FROM messages")
@@ -94,9 +101,11 @@ def find_conversation(browser: Chrome, address: str) -> str:
     return re.sub(r"\?.*", "", link.get_attribute("href") or "")
 
 
-def take(browser: Chrome, page: str, name: str, *, scheme: str) -> None:
+def take(
+    browser: Chrome, page: str, name: str, *, scheme: str, height: int = HEIGHT
+) -> None:
     """Write a picture of a page."""
-    set_screen(browser, width=WIDTH, height=HEIGHT, scheme=scheme)
+    set_screen(browser, width=WIDTH, height=height, scheme=scheme)
     browser.get(page)
     for call in browser.find_elements(By.CSS_SELECTOR, ".call > summary")[:20]:
         if "literature-search" in call.text:
@@ -107,6 +116,7 @@ def take(browser: Chrome, page: str, name: str, *, scheme: str) -> None:
         "document.querySelector('#nav-sidebar')?.remove();"
         "document.querySelector('#toggle-nav-sidebar')?.remove()"
     )
+    browser.execute_script(PLACE, SHOWN)
     path = Path(__file__).with_name(f"{name}-{scheme}.png")
     browser.save_screenshot(str(path))
     print(path.name, path.stat().st_size)  # noqa: T201
@@ -174,7 +184,13 @@ def main() -> None:
             run(copy, "dbops_rehearse --verbosity 0")
             with block(copy):
                 for scheme in ("light", "dark"):
-                    take(browser, address + OPERATIONS, "operations", scheme=scheme)
+                    take(
+                        browser,
+                        address + OPERATIONS,
+                        "operations",
+                        scheme=scheme,
+                        height=TALL,
+                    )
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -186,13 +186,18 @@ def list_gauges(report: BackupCheckReport) -> Iterator[Gauge]:
 
 
 def build_metrics(report: BackupCheckReport) -> str:
-    """Return the report in the text format of Prometheus.
+    """Return the report in the text format of Prometheus."""
+    return write_gauges(list_gauges(report), report.database_name)
+
+
+def write_gauges(gauges: Iterable[Gauge], database: str) -> str:
+    """Return numbers in the text format of Prometheus, with the database as label.
 
     Source: https://prometheus.io/docs/instrumenting/exposition_formats/
     """
-    label = _escape(report.database_name)
+    label = _escape(database)
     lines = []
-    for each in list_gauges(report):
+    for each in gauges:
         lines += [f"# HELP {each.name} {each.help}", f"# TYPE {each.name} gauge"]
         lines.append(f'{each.name}{{database="{label}"}} {each.value}')
     return "\n".join(lines) + "\n"
