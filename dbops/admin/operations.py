@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -27,6 +27,7 @@ from dbops.operations.context import Context, build_context
 from dbops.operations.locks.locks import LocksOptions, LocksReport, look
 from dbops.operations.overview.migration import show_migration
 from dbops.operations.overview.overview import read_overview
+from dbops.views.access import outside_transactions
 
 if TYPE_CHECKING:
     OperationsBase = admin.ModelAdmin[Operations]
@@ -44,21 +45,16 @@ LARGEST_PID = 2**31 - 1
 CONFLICT, UNAVAILABLE = 409, 503
 
 
-def outside_transactions(view: View) -> View:
-    """Keep ATOMIC_REQUESTS away: a server that is down is part of the page."""
-    plain = transaction.non_atomic_requests(view)
+def live(view: View) -> View:
+    """Show what is there now, whatever ATOMIC_REQUESTS and caches want."""
 
-    @wraps(plain)
+    @wraps(view)
     def answer(*arguments: Any, **keywords: Any) -> HttpResponse:
-        return never_cache_response(plain(*arguments, **keywords))
+        response = view(*arguments, **keywords)
+        response.headers["Cache-Control"] = "no-store"
+        return response
 
-    return answer  # type: ignore[return-value]
-
-
-def never_cache_response(response: HttpResponse) -> HttpResponse:
-    """Keep browsers and proxies from showing an old look."""
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    return outside_transactions(answer)  # type: ignore[return-value]
 
 
 def list_databases() -> list[str]:
@@ -146,7 +142,7 @@ class OperationsAdmin(ReadOnly, OperationsBase):
 
     # The page
 
-    @outside_transactions
+    @live
     def page_view(self, request: HttpRequest) -> HttpResponse:
         """Show everything, the answer first."""
         self.require_view(request)
@@ -166,7 +162,7 @@ class OperationsAdmin(ReadOnly, OperationsBase):
             ),
         ).render()
 
-    @outside_transactions
+    @live
     def locks_view(self, request: HttpRequest) -> HttpResponse:
         """Return who blocks whom, as the part of the page that is refreshed."""
         self.require_view(request)
@@ -183,7 +179,7 @@ class OperationsAdmin(ReadOnly, OperationsBase):
             self.build_context(request, context, "", locks=locks, problem=problem),
         ).render()
 
-    @outside_transactions
+    @live
     def migration_view(self, request: HttpRequest, app: str, name: str) -> HttpResponse:
         """Show one migration with its SQL."""
         self.require_view(request)
@@ -202,7 +198,7 @@ class OperationsAdmin(ReadOnly, OperationsBase):
 
     # Acting
 
-    @outside_transactions
+    @live
     def session_view(self, request: HttpRequest, pid: int, act: str) -> HttpResponse:
         """Ask whether a session shall be signalled; by POST, do it."""
         self.require_view(request)

@@ -11,6 +11,7 @@ from dbops.core.words import count_of
 
 LONG_WAIT_S = 1.0
 """Shorter waits are everyday life."""
+NO_WAY_BACK = frozenset({"lossy", "irreversible"})
 STATES = {
     "failed": ("the last run did not finish", "manage.py dbops_status"),
     "not_adopted": (
@@ -175,6 +176,12 @@ def _judge_pending(pending: PendingFacts) -> Iterator[Reason]:
         yield Reason(
             stops=True,
             text=f'the rehearsal of "{pending.name}" ended badly: {pending.rehearsed}',
+            command="manage.py dbops_rehearse",
+        )
+    elif pending.rehearsed in NO_WAY_BACK:
+        yield Reason(
+            stops=False,
+            text=f'the way back of "{pending.name}" is {pending.rehearsed}',
             command="manage.py dbops_rehearse",
         )
     elif not pending.rehearsed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 import psycopg
-from django.db import DEFAULT_DB_ALIAS, Error, transaction
+from django.db import DEFAULT_DB_ALIAS, Error
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -15,7 +15,7 @@ from dbops.errors import DbopsError
 from dbops.operations.context import build_context
 from dbops.operations.history import read_history
 from dbops.postgres.session import tell_error
-from dbops.views.access import find_database
+from dbops.views.access import find_database, outside_transactions
 
 TEXT = "text/plain; charset=utf-8"
 NOT_FOUND, UNAVAILABLE = 404, 503
@@ -24,7 +24,7 @@ NO_DATABASE = "not ready: the database cannot be asked\n"
 _logger = logging.getLogger("dbops")
 
 
-@transaction.non_atomic_requests
+@outside_transactions
 @require_safe
 @never_cache
 def healthz(_request: HttpRequest) -> HttpResponse:
@@ -32,7 +32,7 @@ def healthz(_request: HttpRequest) -> HttpResponse:
     return HttpResponse("ok\n", content_type=TEXT)
 
 
-@transaction.non_atomic_requests
+@outside_transactions
 @require_safe
 @never_cache
 def readyz(request: HttpRequest, *, database: str = DEFAULT_DB_ALIAS) -> HttpResponse:

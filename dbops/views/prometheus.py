@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from django.core.cache import cache
-from django.db import DEFAULT_DB_ALIAS, transaction
+from django.db import DEFAULT_DB_ALIAS
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -22,7 +22,7 @@ from dbops.operations.overview.metrics import build_gauges
 from dbops.operations.overview.overview import read_overview
 from dbops.operations.overview.report import BackupsState
 from dbops.postgres.session import Connection
-from dbops.views.access import find_database, may_look
+from dbops.views.access import find_database, may_look, outside_transactions
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -34,7 +34,7 @@ FORBIDDEN, NOT_FOUND, NOT_IMPLEMENTED = 403, 404, 501
 _looking = threading.Lock()
 
 
-@transaction.non_atomic_requests
+@outside_transactions
 @require_safe
 @never_cache
 def metrics(

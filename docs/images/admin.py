@@ -34,7 +34,7 @@ from selenium.webdriver.common.keys import Keys
 from tests.browser import MISSING, open_browser, set_screen, tell
 
 TIMEOUT_S = 60
-WIDTH, HEIGHT, TALL = 1100, 680, 1060
+WIDTH, HEIGHT, TALL = 1100, 680, 995
 PLACE = """
 for (const one of document.querySelectorAll('.dbops-verdict .dbops-note')) {
     const text = one.firstChild;

@@ -14,6 +14,7 @@ from dbops.core.target import Target
 from tests.crowd import Crowd, open_crowd
 from tests.databases import connect, find_server
 
+NAME = "<b>gunicorn</b>"
 LOCK = "LOCK TABLE threads IN ACCESS EXCLUSIVE MODE"
 
 
@@ -36,7 +37,7 @@ class Blocked:
 @contextmanager
 def open_blocked(target: Target) -> Iterator[Blocked]:
     """Let a session that is idle in transaction keep another one from a table."""
-    with open_crowd(target, options="-c application_name=gunicorn") as crowd:
+    with open_crowd(target, options=f"-c application_name={NAME}") as crowd:
         first, second = crowd.add(2)
         crowd.execute(first, "BEGIN", LOCK)
         crowd.wait(second, "SELECT count(*) FROM threads")

@@ -116,6 +116,8 @@ def test_who_blocks_whom_is_told_and_stops_a_deployment(
     assert f"dbops_locks --terminate {blocked.blocker}" in page
     assert str(blocked.waiter) in page
     assert "public.threads" in page
+    assert "&lt;b&gt;gunicorn" in page
+    assert "<b>gunicorn" not in page
     assert build_act_url(blocked.blocker) in page
     wait_until(
         lambda: "Not safe to deploy" in read(admin_client, build_url()), "a long wait"

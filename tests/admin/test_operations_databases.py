@@ -11,6 +11,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection, connections
 from django.test import Client
+from django.urls import resolve
 
 from dbops.core.target import Target
 from dbops.operations.replay import SETTINGS_OF_KEYWORDS
@@ -60,6 +61,18 @@ def blocked(admin: Client) -> Iterator[Blocked]:
         find_server().with_database(connection.settings_dict["NAME"])
     ) as found:
         yield found
+
+
+def test_no_page_runs_in_a_transaction_of_the_request(admin: Client) -> None:
+    default = connections["default"]
+    default.settings_dict["ATOMIC_REQUESTS"] = True
+    try:
+        assert "Safe to deploy" in read(admin, build_url())
+        assert admin.get("/readyz").status_code == 200
+        match = resolve(build_url())
+        assert "default" in match.func._non_atomic_requests  # type: ignore[attr-defined]
+    finally:
+        default.settings_dict["ATOMIC_REQUESTS"] = False
 
 
 def test_a_database_that_is_down_is_told_on_the_page(admin: Client) -> None:

@@ -104,6 +104,27 @@ def test_all_parts_are_told_in_one_look(lab: Lab) -> None:
     assert report.problems == ()
 
 
+def test_the_command_tells_it_and_writes_the_numbers(lab: Lab, tmp_path: Path) -> None:
+    rehearse(lab)
+    file = tmp_path / "dbops.prom"
+    outcome = lab.run("dbops_overview", "--prometheus", str(file))
+    assert outcome.code == 0, outcome.err
+    lines = [line.split() for line in outcome.out.splitlines()]
+    assert ["Waiting", "nobody"] in lines
+    assert outcome.out.splitlines()[-1].startswith(
+        "Safe to deploy: 1 migration pending"
+    )
+    numbers = file.read_text()
+    name = f'{{database="{lab.target.database}"}}'
+    assert f"dbops_migrations_unapplied{name} 1.0" in numbers
+    assert f"dbops_invalid_indexes{name} 1.0" in numbers
+    assert f"dbops_deploy_last_result{name} 1.0" in numbers
+    assert "dbops_backup_last_verified_timestamp_seconds" in numbers
+    document = lab.run("dbops_overview", "--json").json
+    assert document["verdict"]["safe"]
+    assert len(document["pending"]) == 1
+
+
 def test_a_rehearsal_over_budget_stops_it(lab: Lab) -> None:
     rehearse(lab, over_budget=[{"table": "t"}])
     report = look(lab)
