@@ -5,7 +5,7 @@
 Milliseconds of server time in one process, medians of some rounds in turns, and their
 ratios; a page that takes longer than 5 s is timed once. Fills a database of its own, on
 the server of the settings, and drops it again; a million messages take ten minutes.
-With --keep it stays, and --reuse NAME times it once more.
+With --keep it stays, and --reuse NAME times it once more; --only WORD times some pages.
 """
 
 from __future__ import annotations
@@ -285,6 +285,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=200_000)
     parser.add_argument("--messages-per-thread", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", default="", help="pages with this in their names")
     parser.add_argument("--keep", action="store_true", help="do not drop the database")
     parser.add_argument("--reuse", metavar="NAME", help="a database that was kept")
     options = parser.parse_args()
@@ -300,7 +301,7 @@ def main() -> None:
             fill(options.threads, options.messages_per_thread)
             print(f"filled in {time.monotonic() - began:.0f} s", file=sys.stderr)
         register()
-        run(options.rounds)
+        run(options.rounds, options.only)
     finally:
         connection.close()
         if options.keep or options.reuse:
@@ -314,7 +315,7 @@ def change_database(server: Target, statement: str, name: str) -> None:
         session.execute(sql.SQL(statement).format(sql.Identifier(name)))
 
 
-def run(rounds: int) -> None:
+def run(rounds: int, only: str) -> None:
     user, _ = User.objects.get_or_create(
         username="benchmark", is_staff=True, is_superuser=True
     )
@@ -325,7 +326,8 @@ def run(rounds: int) -> None:
         f"{Thread.objects.count():,} threads, {Message.objects.count():,} messages, "
         f'"{COMMON}" in {words:,} of them; load {os.getloadavg()[0]:.1f}\n'
     )
-    print_table(lambda page: time_page(client, page, rounds), list_pages())
+    pages = [each for each in list_pages() if only in each.name]
+    print_table(lambda page: time_page(client, page, rounds), pages)
 
 
 if __name__ == "__main__":
