@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib.auth.models import User
@@ -32,6 +34,11 @@ pytestmark = [
     pytest.mark.django_db(transaction=True),
 ]
 
+TOKYO = ZoneInfo("Asia/Tokyo")
+TIME = """
+const one = document.querySelector('#dbops-locks time');
+return [one.dateTime, one.title, one.textContent];
+"""
 MARK = "document.querySelector('#dbops-locks').dataset.same = 'page'"
 LOOKS = """
 return performance.getEntriesByType('resource').filter(
@@ -64,12 +71,13 @@ def test_a_blocker_appears_on_the_page_and_is_ended(
     browser.get(page)
     assert blocker in find_text(browser, "#dbops-locks")
     assert waiter in find_text(browser, ".dbops-tree")
-    time = browser.find_element(By.CSS_SELECTOR, "#dbops-locks time")
-    assert (time.get_attribute("title") or "").endswith(" UTC")
+    moment, title, shown = browser.execute_script(TIME)
+    utc = datetime.fromisoformat(moment)
+    assert title == f"{utc:%Y-%m-%d %H:%M:%S} UTC"
+    assert shown == f"{utc.astimezone(TOKYO):%Y-%m-%d %H:%M:%S}"
 
     # It looks again by itself; what has the focus keeps it.
     browser.execute_script(MARK)
-    shown = time.text
     browser.find_element(By.ID, f"act-{blocker}").send_keys("")
     wait_for(browser, lambda: find_text(browser, "#dbops-locks time") != shown)
     assert browser.switch_to.active_element.get_attribute("id") == f"act-{blocker}"

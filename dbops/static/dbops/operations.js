@@ -1,6 +1,22 @@
-/* Looks at the locks again every few seconds, as long as the page can be seen. */
+/* Shows times in the reader's zone, and looks at the locks again every few seconds, as
+   long as the page can be seen. */
 (function () {
     'use strict';
+
+    function pad(number) {
+        return String(number).padStart(2, '0');
+    }
+
+    function showTimes(part) {
+        for (const each of part.querySelectorAll('time[datetime]')) {
+            const at = new Date(each.dateTime);
+            const day = [at.getFullYear(), pad(at.getMonth() + 1), pad(at.getDate())];
+            const time = [at.getHours(), at.getMinutes(), at.getSeconds()].map(pad);
+            each.textContent = `${day.join('-')} ${time.join(':')}`;
+        }
+    }
+
+    showTimes(document.getElementById('content') || document);
     const place = document.getElementById('dbops-locks');
     if (!place) return;
     const state = document.getElementById('dbops-live-state');
@@ -22,6 +38,7 @@
     function show(html) {
         const focused = place.contains(document.activeElement) && document.activeElement.id;
         place.innerHTML = html;
+        showTimes(place);
         if (focused) document.getElementById(focused)?.focus();
     }
 
