@@ -5,7 +5,7 @@
 Milliseconds of server time in one process, medians of some rounds in turns, and their
 ratios; a page that takes longer than 5 s is timed once. Fills a database of its own, on
 the server of the settings, and drops it again; a million messages take ten minutes.
-With --keep it stays, and --reuse NAME times it once more.
+With --keep it stays, and --reuse NAME times it once more; --only WORD times some pages.
 """
 
 from __future__ import annotations
@@ -150,6 +150,13 @@ def add_long_thread() -> None:
         )
         for number in range(LONG_THREAD)
     )
+    TokenConsumption.objects.create(
+        message=messages[0],
+        type="COMPLETION",
+        task="CHAT_COMPLETION",
+        count=1,
+        model=RARE,
+    )
     TokenConsumption.objects.bulk_create(
         TokenConsumption(
             message=message,
@@ -209,6 +216,8 @@ def list_pages() -> list[Page]:
         both("threads: common word", f"/thread/?q={COMMON}"),
         both("thread, short", f"/thread/{short.pk}/change/"),
         both(f"thread of {LONG_THREAD:,} messages", f"/thread/{long.pk}/change/"),
+        Page("threads: of a model", f"{OURS}/thread/?model=gpt-5-mini", None),
+        Page("threads: of a rare model", f"{OURS}/thread/?model={RARE}", None),
         Page("messages: of a model", f"{OURS}/message/?model=gpt-5-mini", None),
         Page("messages: of a user", f"{OURS}/message/?user={user}", None),
         Page("messages: tool output", f"{OURS}/message/?tool_output={RARE}", None),
@@ -276,6 +285,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=200_000)
     parser.add_argument("--messages-per-thread", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", default="", help="pages with this in their names")
     parser.add_argument("--keep", action="store_true", help="do not drop the database")
     parser.add_argument("--reuse", metavar="NAME", help="a database that was kept")
     options = parser.parse_args()
@@ -291,7 +301,7 @@ def main() -> None:
             fill(options.threads, options.messages_per_thread)
             print(f"filled in {time.monotonic() - began:.0f} s", file=sys.stderr)
         register()
-        run(options.rounds)
+        run(options.rounds, options.only)
     finally:
         connection.close()
         if options.keep or options.reuse:
@@ -305,7 +315,7 @@ def change_database(server: Target, statement: str, name: str) -> None:
         session.execute(sql.SQL(statement).format(sql.Identifier(name)))
 
 
-def run(rounds: int) -> None:
+def run(rounds: int, only: str) -> None:
     user, _ = User.objects.get_or_create(
         username="benchmark", is_staff=True, is_superuser=True
     )
@@ -316,7 +326,8 @@ def run(rounds: int) -> None:
         f"{Thread.objects.count():,} threads, {Message.objects.count():,} messages, "
         f'"{COMMON}" in {words:,} of them; load {os.getloadavg()[0]:.1f}\n'
     )
-    print_table(lambda page: time_page(client, page, rounds), list_pages())
+    pages = [each for each in list_pages() if only in each.name]
+    print_table(lambda page: time_page(client, page, rounds), pages)
 
 
 if __name__ == "__main__":

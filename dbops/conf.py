@@ -64,7 +64,7 @@ class Settings:
     notify: tuple[str, ...] = ()
     """URLs of apprise that are told when backups fail, and `mailto:` for ADMINS."""
     metrics_token: str = ""
-    """What a scraper of `dbops.views.backup_metrics` has to know."""
+    """What a scraper of `dbops.views.metrics` or `backup_metrics` has to know."""
     seed: str = ""
     """Management command, with its arguments, that `dbops_reset` fills a new database
     with; default none."""

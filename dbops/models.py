@@ -111,6 +111,20 @@ class Step(models.Model):
         return f"{self.app}.{self.migration} {self.direction} {self.state}"
 
 
+class Operations(Deployment):
+    """The operations page of the admin site, which has permissions of its own."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ()
+        permissions = [
+            ("view_operations", "Can view the operations page"),
+            ("signal_sessions", "Can cancel queries and terminate sessions"),
+        ]
+        verbose_name = _("operations")
+        verbose_name_plural = _("operations")
+
+
 class BackupRecord(models.Model):
     """A backup that was published; its manifest beside the archive is the truth."""
 

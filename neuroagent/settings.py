@@ -149,6 +149,7 @@ DBOPS = {
     "BACKUP_RECIPIENTS": env.list("DBOPS_BACKUP_RECIPIENTS", default=[]),
     "BACKUP_IDENTITY_FILE": env.str("DBOPS_BACKUP_IDENTITY_FILE", default=""),
     "NOTIFY": env.list("DBOPS_NOTIFY", default=[]),
+    "METRICS_TOKEN": env.str("DBOPS_METRICS_TOKEN", default=""),
     "SCRATCH_URL": env.str("DBOPS_SCRATCH_URL", default=""),
     "IGNORE": env.list("DBOPS_IGNORE", default=[]),
     "SEED": "neuroagent_demo",

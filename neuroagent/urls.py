@@ -1,10 +1,11 @@
-"""The admin site is all there is."""
+"""The admin site, and what monitoring asks for."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 from django.views.generic import RedirectView
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("", include("dbops.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -47,6 +47,7 @@ from dbops.operations.ledger.report import (
     RunReport,
 )
 from dbops.operations.locks.locks import LocksReport
+from dbops.operations.overview.report import OverviewReport
 from dbops.operations.pull.pull import PullReport
 from dbops.operations.rehearse.report import RehearseReport
 from dbops.operations.resolve.report import ResolveReport
@@ -78,6 +79,7 @@ REPORTS = {
     "dbops_doctor": DoctorReport,
     "dbops_drift": DriftReport,
     "dbops_locks": LocksReport,
+    "dbops_overview": OverviewReport,
     "dbops_rehearse": RehearseReport,
     "dbops_inspect": InspectReport,
     "dbops_pull": PullReport,

@@ -153,6 +153,7 @@ def test_the_main_job(site: Site) -> None:
         "dbops.0005_add_rehearsal",
         "dbops.0006_add_history",
         "dbops.0007_add_turns",
+        "dbops.0008_add_operations",
         INITIAL,
     ]
 

@@ -23,7 +23,7 @@ from dbops.operations.deploy.statements import count_statements, shows_statement
 from dbops.operations.history import History, build_ignore, get_id
 from dbops.operations.relation_locks import RelationLocks
 from dbops.operations.replay import Replay, open_replay
-from dbops.postgres.catalog import fetch_catalog
+from dbops.postgres.catalog import LOCK_TIMEOUT_S, fetch_catalog
 from dbops.postgres.ledger import (
     fetch_adopted_catalogs,
     fetch_journal,
@@ -57,9 +57,11 @@ class Expectation:
         return last
 
 
-def fetch_live_catalog(context: Context) -> Catalog:
+def fetch_live_catalog(
+    context: Context, *, lock_timeout_s: float = LOCK_TIMEOUT_S
+) -> Catalog:
     """Return the schema of the database as it is now."""
-    return fetch_catalog(context.connect())
+    return fetch_catalog(context.connect(), lock_timeout_s=lock_timeout_s)
 
 
 def learn_rules(

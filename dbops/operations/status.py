@@ -13,6 +13,7 @@ from dbops.operations.context import Context
 from dbops.operations.drift.expected import find_measured
 from dbops.operations.history import History, get_id, read_history
 from dbops.operations.schema import fetch_live_catalog
+from dbops.postgres.catalog import LOCK_TIMEOUT_S
 from dbops.postgres.deploy_lock import fetch_holder
 from dbops.postgres.ledger import (
     DeploymentRow,
@@ -40,6 +41,9 @@ class Schema(StrEnum):
     NOT_COMPARED = "not_compared"
 
 
+NOT_COMPARED: tuple[Schema, int | None] = (Schema.NOT_COMPARED, None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastRun:
     """The newest entry of the ledger."""
@@ -60,6 +64,8 @@ class StatusReport:
     state: State
     schema: Schema
     """Whether it is what the applied migrations build."""
+    differences: int | None
+    """How many objects differ; None where they were not compared."""
     applied: int
     pending: tuple[MigrationId, ...]
     unknown: tuple[MigrationId, ...]
@@ -78,7 +84,9 @@ class StatusReport:
         return 0 if self.state is State.UP_TO_DATE else 3
 
 
-def read_status(context: Context) -> StatusReport:
+def read_status(
+    context: Context, *, lock_timeout_s: float = LOCK_TIMEOUT_S
+) -> StatusReport:
     """Compare the project's migrations with the history and the ledger.
 
     Reads only; looks at no table's contents. The schema is compared as far as that
@@ -96,9 +104,9 @@ def read_status(context: Context) -> StatusReport:
     last = fetch_last_deployment(connection)
     failed = _find_failed(connection, history, last) if last and not holder else ()
     cut_off = last is not None and last.state == "running" and not holder
-    schema = Schema.NOT_COMPARED
+    schema, differences = NOT_COMPARED
     if not (existing or history.unknown or holder or cut_off or failed):
-        schema = _compare_schema(context, history, last)
+        schema, differences = _compare_schema(context, history, last, lock_timeout_s)
     state = _find_state(
         history,
         schema,
@@ -108,6 +116,7 @@ def read_status(context: Context) -> StatusReport:
     return StatusReport(
         state=state,
         schema=schema,
+        differences=differences,
         applied=len(history.applied),
         pending=tuple(map(get_id, history.pending)),
         unknown=history.unknown,
@@ -123,23 +132,27 @@ def read_status(context: Context) -> StatusReport:
 
 
 def _compare_schema(
-    context: Context, history: History, last: DeploymentRow | None
-) -> Schema:
+    context: Context,
+    history: History,
+    last: DeploymentRow | None,
+    lock_timeout_s: float,
+) -> tuple[Schema, int | None]:
     """Say what the ledger or an earlier comparison already proves."""
     try:
-        live = fetch_live_catalog(context)
+        live = fetch_live_catalog(context, lock_timeout_s=lock_timeout_s)
     except Busy:  # Somebody holds a table; the rest of the status is wanted the more.
-        return Schema.NOT_COMPARED
+        return NOT_COMPARED
     comparison = find_measured(context, history, live)
     if comparison is not None:
-        return Schema.DIFFERS if comparison.differences else Schema.MATCHES
+        differences = len(comparison.differences)
+        return Schema.DIFFERS if differences else Schema.MATCHES, differences
     proven = (
         last is not None
         and last.state == "done"
         and last.fingerprint_after == live.fingerprint
         and not history.pending
     )
-    return Schema.MATCHES if proven else Schema.NOT_COMPARED
+    return (Schema.MATCHES, 0) if proven else NOT_COMPARED
 
 
 def _find_failed(

@@ -47,7 +47,9 @@ DESCRIBED_IN_SQL = {
 }
 
 
-def fetch_catalog(connection: psycopg.Connection) -> Catalog:
+def fetch_catalog(
+    connection: psycopg.Connection, *, lock_timeout_s: float = LOCK_TIMEOUT_S
+) -> Catalog:
     """Read the schemas of the connection's database.
 
     Outside a transaction, all is read under one REPEATABLE READ READ ONLY snapshot
@@ -64,7 +66,7 @@ def fetch_catalog(connection: psycopg.Connection) -> Catalog:
         Busy: another session holds a lock in the way, or changes the schema right now.
         ServerFailed: any other failure.
     """
-    with _translate_errors(), _pin_session(connection):
+    with _translate_errors(), _pin_session(connection, lock_timeout_s):
         return build_catalog(_fetch_objects(connection))
 
 

@@ -110,7 +110,7 @@ def _build_root(root: Root) -> Iterator[RenderableType]:
     """Yield a blocker: who it is, what it holds, what to do, and who waits."""
     head = Table.grid()
     head.add_column(overflow="fold")
-    head.add_row(Text.assemble((_name(root), "bold red"), f"  {_tell_state(root)}"))
+    head.add_row(Text.assemble((_name(root), "bold red"), f"  {describe_state(root)}"))
     yield head
     facts = build_facts(
         [
@@ -139,7 +139,8 @@ def _name(person: Person) -> str:
     return f'prepared transaction "{person.gid}"' if person.gid else str(person.pid)
 
 
-def _tell_state(root: Root) -> str:
+def describe_state(root: Root) -> str:
+    """Return what a blocker is and does, and since when."""
     told = WORDS[root.kind]
     if root.gid:
         return f"prepared {format_age(root.transaction_age_s or 0)} ago"

@@ -17,14 +17,16 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
+from threading import Thread
 from urllib.error import URLError
 
-from make import CHECKOUT, open_copy, run
+from make import CHECKOUT, SHOWN, open_copy, run
 
 sys.path.insert(0, str(CHECKOUT))
 
+import psycopg
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -32,8 +34,21 @@ from selenium.webdriver.common.keys import Keys
 from tests.browser import MISSING, open_browser, set_screen, tell
 
 TIMEOUT_S = 60
-WIDTH, HEIGHT = 1100, 680
+WIDTH, HEIGHT, TALL = 1100, 680, 995
+PLACE = """
+for (const one of document.querySelectorAll('.dbops-verdict .dbops-note')) {
+    const text = one.firstChild;
+    const place = /\\/\\S*neuroagent-[^/]*/;
+    text.textContent = text.textContent.replace(place, arguments[0]);
+}
+"""
 SEARCH = "neuroagent/thread/?q=dendritic+spines"
+OPERATIONS = "dbops/operations/"
+IN_THE_WAY = ("BEGIN", "SELECT count(*) FROM messages")
+BEHIND = (
+    "ALTER TABLE messages ADD COLUMN note text",
+    "SELECT content FROM messages LIMIT 1",
+)
 OVERVIEW = "neuroagent/tokenconsumption/overview/?days=7"
 
 
@@ -86,9 +101,11 @@ def find_conversation(browser: Chrome, address: str) -> str:
     return re.sub(r"\?.*", "", link.get_attribute("href") or "")
 
 
-def take(browser: Chrome, page: str, name: str, *, scheme: str) -> None:
+def take(
+    browser: Chrome, page: str, name: str, *, scheme: str, height: int = HEIGHT
+) -> None:
     """Write a picture of a page."""
-    set_screen(browser, width=WIDTH, height=HEIGHT, scheme=scheme)
+    set_screen(browser, width=WIDTH, height=height, scheme=scheme)
     browser.get(page)
     for call in browser.find_elements(By.CSS_SELECTOR, ".call > summary")[:20]:
         if "literature-search" in call.text:
@@ -99,9 +116,46 @@ def take(browser: Chrome, page: str, name: str, *, scheme: str) -> None:
         "document.querySelector('#nav-sidebar')?.remove();"
         "document.querySelector('#toggle-nav-sidebar')?.remove()"
     )
+    browser.execute_script(PLACE, SHOWN)
     path = Path(__file__).with_name(f"{name}-{scheme}.png")
     browser.save_screenshot(str(path))
     print(path.name, path.stat().st_size)  # noqa: T201
+
+
+@contextmanager
+def block(copy: Path) -> Iterator[None]:
+    """Keep a migration waiting, and a reader behind it."""
+    parameters = {
+        "host": str(copy / ".local" / "pg18.run"),
+        "dbname": "neuroagent",
+        "user": "postgres",
+        "autocommit": True,
+    }
+    with ExitStack() as stack:
+
+        def connect(name: str) -> psycopg.Connection:
+            found = psycopg.connect(**parameters, application_name=name)
+            return stack.enter_context(closing(found))
+
+        first = connect("gunicorn")
+        for statement in IN_THE_WAY:
+            first.execute(statement)
+        waiters = [connect(name) for name in ("dbops-worker:deploy", "gunicorn")]
+        threads = []
+        for waiter, statement in zip(waiters, BEHIND, strict=True):
+            threads.append(Thread(target=run_quietly, args=(waiter, statement)))
+            threads[-1].start()
+            time.sleep(2)
+        yield
+        for waiter in waiters:
+            waiter.cancel()
+        for thread in threads:
+            thread.join()
+
+
+def run_quietly(session: psycopg.Connection, statement: str) -> None:
+    with suppress(psycopg.Error):
+        session.execute(statement)
 
 
 def main() -> None:
@@ -125,6 +179,18 @@ def main() -> None:
                 take(browser, conversation, "conversation", scheme=scheme)
             take(browser, address + SEARCH, "search", scheme="light")
             take(browser, address + OVERVIEW, "tokens", scheme="dark")
+            run(copy, "dbops_rollback neuroagent 0002 --yes --verbosity 0")
+            run(copy, "dbops_backup --verbosity 0")
+            run(copy, "dbops_rehearse --verbosity 0")
+            with block(copy):
+                for scheme in ("light", "dark"):
+                    take(
+                        browser,
+                        address + OPERATIONS,
+                        "operations",
+                        scheme=scheme,
+                        height=TALL,
+                    )
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from neuroagent.admin.queries import read_query
-from neuroagent.models import Entity, TokenConsumption
+from neuroagent.models import Entity, Message, TokenConsumption
 
 NUL = "\0"
 
@@ -242,7 +242,6 @@ class ModelFilter(admin.SimpleListFilter):
 
     title = gettext_lazy("model")
     parameter_name = "model"
-    by_message = False
 
     def lookups(
         self,
@@ -262,16 +261,34 @@ class ModelFilter(admin.SimpleListFilter):
             return None
         if NUL in name:
             raise IncorrectLookupParameters
-        if not self.by_message:
-            return queryset.filter(model=name)
-        spent = TokenConsumption.objects.using(queryset.db).filter(model=name)
-        return queryset.filter(pk__in=spent.values("message_id"))
+        return self.narrow(queryset, name)
+
+    def narrow(self, queryset: QuerySet[Any], name: str) -> QuerySet[Any]:
+        """Return the rows of that model."""
+        return queryset.filter(model=name)
 
 
 class ModelOfMessageFilter(ModelFilter):
     """Messages that one language model worked on."""
 
-    by_message = True
+    def narrow(self, queryset: QuerySet[Any], name: str) -> QuerySet[Any]:
+        return queryset.filter(pk__in=find_messages_of_model(queryset.db, name))
+
+
+class ModelOfThreadFilter(ModelFilter):
+    """Threads in which one language model worked on a message."""
+
+    def narrow(self, queryset: QuerySet[Any], name: str) -> QuerySet[Any]:
+        messages = Message.objects.using(queryset.db).filter(
+            pk__in=find_messages_of_model(queryset.db, name)
+        )
+        return queryset.filter(pk__in=messages.values("thread_id"))
+
+
+def find_messages_of_model(alias: str, name: str) -> QuerySet[Any]:
+    """Return the ids of the messages that tokens of a model were spent on."""
+    spent = TokenConsumption.objects.using(alias).filter(model=name)
+    return spent.values("message_id")
 
 
 def fetch_models(alias: str) -> list[str]:

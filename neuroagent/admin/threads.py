@@ -23,7 +23,11 @@ from neuroagent.admin.display import (
     show_marked,
     show_time,
 )
-from neuroagent.admin.filters import make_date_filter, make_owner_filters
+from neuroagent.admin.filters import (
+    ModelOfThreadFilter,
+    make_date_filter,
+    make_owner_filters,
+)
 from neuroagent.admin.paging import BadPageError, Order
 from neuroagent.admin.search import (
     CANDIDATES,
@@ -64,6 +68,7 @@ class ThreadAdmin(InspectionAdmin):
     list_display = ("title", "updated", "created", "messages", "user", "project")
     list_filter = (
         make_date_filter(_("last update"), "update_date"),
+        ModelOfThreadFilter,
         *make_owner_filters(),
     )
     order = Order(("-update_date", "-thread_id"))

@@ -121,7 +121,7 @@ def fetch_overview(question: Question, alias: str) -> Overview:
     """Return the tokens of a period, in one pass over it."""
     with connections[alias].cursor() as cursor:
         cursor.execute(
-            read_query("tokens"),
+            read_query("tokens" if question.user else "tokens_of_all"),
             {
                 "since": begin(question.first_day),
                 "until": begin(question.last_day + timedelta(days=1)),

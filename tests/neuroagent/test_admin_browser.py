@@ -12,10 +12,20 @@ from django.contrib.auth.models import User
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import WebDriverWait
 
 from neuroagent.models import Entity, Message, Thread
-from tests.browser import MISSING, open_browser, set_screen, tell
+from tests.browser import (
+    CONTRAST,
+    LABELS,
+    MISSING,
+    PASSWORD,
+    find_text,
+    open_browser,
+    set_screen,
+    sign_in,
+    tell,
+    wait_for,
+)
 from tests.factories import (
     MessageFactory,
     ThreadFactory,
@@ -29,64 +39,7 @@ pytestmark = [
     pytest.mark.django_db(transaction=True),
 ]
 
-TIMEOUT_S = 30
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
-PASSWORD = "correct horse"
-
-LABELS = """
-const names = [];
-for (const each of document.querySelectorAll('input, button, select, textarea, a')) {
-    if (each.type === 'hidden' || !each.checkVisibility()) continue;
-    const label = each.labels && each.labels.length
-        ? Array.from(each.labels).map(
-            (one) => one.textContent + Array.from(one.querySelectorAll('img'))
-                .map((image) => image.alt).join('')).join(' ')
-        : '';
-    const name = each.getAttribute('aria-label') || label || each.textContent
-        || (each.type === 'submit' ? each.value : '') || each.title;
-    if (!name.trim()) names.push(each.outerHTML);
-}
-return names;
-"""
-
-# WCAG 2: (L1 + 0.05) / (L2 + 0.05), of the text and of what is behind it.
-# Source: https://www.w3.org/TR/WCAG21/#contrast-minimum
-CONTRAST = """
-function parse(colour) {
-    const [r, g, b, a = 1] = colour.match(/[\\d.]+/g).map(Number);
-    return {r, g, b, a};
-}
-function luminance({r, g, b}) {
-    const [x, y, z] = [r, g, b].map((value) => {
-        const part = value / 255;
-        return part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
-    });
-    return 0.2126 * x + 0.7152 * y + 0.0722 * z;
-}
-function behind(element) {
-    for (let each = element; each; each = each.parentElement) {
-        const colour = parse(getComputedStyle(each).backgroundColor);
-        if (colour.a === 1) return colour;
-    }
-    return {r: 255, g: 255, b: 255};
-}
-const weak = new Set();
-const walker = document.createTreeWalker(
-    document.querySelector('#content'), NodeFilter.SHOW_TEXT);
-while (walker.nextNode()) {
-    const element = walker.currentNode.parentElement;
-    if (!walker.currentNode.textContent.trim() || !element.checkVisibility()) continue;
-    const style = getComputedStyle(element);
-    const two = [luminance(parse(style.color)), luminance(behind(element))];
-    const ratio = (Math.max(...two) + 0.05) / (Math.min(...two) + 0.05);
-    const isLarge = parseFloat(style.fontSize) >= 24;
-    if (ratio < (isLarge ? 3 : 4.5)) {
-        const text = walker.currentNode.textContent.trim().slice(0, 30);
-        weak.add(`${element.tagName} ${style.color} ${ratio.toFixed(2)} ${text}`);
-    }
-}
-return Array.from(weak);
-"""
 
 
 @pytest.fixture
@@ -122,21 +75,6 @@ def thread(settings: Any) -> Thread:
     )
     TokenConsumptionFactory.create(message=answer, count=1234)
     return thread
-
-
-def sign_in(browser: Chrome, server: str) -> None:
-    browser.get(f"{server}/admin/")
-    browser.find_element(By.NAME, "username").send_keys("ada")
-    browser.find_element(By.NAME, "password").send_keys(PASSWORD, Keys.ENTER)
-    wait_for(browser, lambda: browser.find_elements(By.ID, "user-tools"))
-
-
-def wait_for(browser: Chrome, found: Any) -> Any:
-    return WebDriverWait(browser, TIMEOUT_S).until(lambda _: found())
-
-
-def find_text(browser: Chrome, selector: str) -> str:
-    return browser.find_element(By.CSS_SELECTOR, selector).text
 
 
 def test_a_conversation_is_found_read_and_exported(

@@ -194,6 +194,18 @@ def test_messages_are_filtered_by_model_and_completeness(admin_client: Client) -
     assert "?model=gpt-common" in page
 
 
+def test_threads_are_filtered_by_the_model_of_a_message(admin_client: Client) -> None:
+    spent = TokenConsumptionFactory.create(model="gpt-rare")
+    thread = spent.message.thread
+    TokenConsumptionFactory.create(model="gpt-rare", message__thread=thread)
+    TokenConsumptionFactory.create(model="gpt-common")
+    ThreadFactory.create()
+    assert list_rows(admin_client, Thread, model="gpt-rare") == [thread]
+    text = json.loads(spent.message.content)["content"]
+    assert list_rows(admin_client, Thread, model="gpt-rare", q=text) == [thread]
+    assert list_rows(admin_client, Thread, model="gpt-common", q=str(thread.pk)) == []
+
+
 def test_filters_go_together_with_a_search(admin_client: Client) -> None:
     thread = ThreadFactory.create()
     message = MessageFactory.create(thread=thread, text="Which neurons fire?")
@@ -248,6 +260,7 @@ def find_pages() -> list[tuple[str, dict[str, str]]]:
         (threads, {"p": after}),
         (threads, {"p": "last"}),
         (threads, {"user": user}),
+        (threads, {"model": "gpt-5-mini"}),
         (threads, {"q": "neurons"}),
         (threads, {"q": "neurons", "user": user}),
         (threads, {"q": "neurons", "since": date}),

@@ -41,6 +41,20 @@ def test_sums_are_those_of_the_table(admin_client: Client) -> None:
     assert [line.total for line in lines] == sorted(by_model.values(), reverse=True)
 
 
+def test_what_all_have_spent_is_what_each_has_spent(admin_client: Client) -> None:
+    call_command("neuroagent_demo", threads=60, verbosity=0)
+    for query in ({"days": "90"}, {"days": "30", "task": "CHAT_COMPLETION"}):
+        together = ask(admin_client, **query)
+        users = {line.name: line for line in together.tables[2].lines}
+        users.pop("all others", None)
+        assert len(users) > 1
+        for user, line in list(users.items())[:5]:
+            alone = ask(admin_client, **query, user=user)
+            assert alone.total == line.total
+            (of_user,) = alone.tables[2].lines
+            assert of_user.counts == line.counts
+
+
 def test_a_period_has_its_days_in_the_readers_zone(admin_client: Client) -> None:
     late = NOON.replace(hour=23)
     TokenConsumptionFactory.create(message__creation_date=late, count=10)

@@ -83,6 +83,7 @@ def test_deploys_backs_up_verifies_and_records(lab: Lab) -> None:
         "dbops.0005_add_rehearsal",
         "dbops.0006_add_history",
         "dbops.0007_add_turns",
+        "dbops.0008_add_operations",
         f"{lab.app}.0001_initial",
     ]
     assert [step["name"] for step in report["steps"]] == [
@@ -133,6 +134,7 @@ def test_dry_run_changes_nothing(lab: Lab) -> None:
         "dbops.0005_add_rehearsal",
         "dbops.0006_add_history",
         "dbops.0007_add_turns",
+        "dbops.0008_add_operations",
         f"{lab.app}.0001_initial",
     ]
     assert (

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from dbops.core.duration import format_age
+from dbops.core.gauge import Gauge
 from dbops.core.manifest import LEVELS
 from dbops.errors import ToolFailed
 from dbops.operations.backup.backup import CLOCKS_DIFFER, Engine, Verified
@@ -155,11 +156,8 @@ def _judge(
         )
 
 
-def build_metrics(report: BackupCheckReport) -> str:
-    """Return the report in the text format of Prometheus.
-
-    Source: https://prometheus.io/docs/instrumenting/exposition_formats/
-    """
+def list_gauges(report: BackupCheckReport) -> Iterator[Gauge]:
+    """Yield the report's numbers; those of a backup that is not there are left out."""
     level = LEVELS.index(report.verified) if report.verified in LEVELS else -1
     taken_at = report.taken_at.timestamp() if report.taken_at else None
     values: list[tuple[str, str, float | None]] = [
@@ -182,12 +180,26 @@ def build_metrics(report: BackupCheckReport) -> str:
             report.checked_at.timestamp(),
         ),
     ]
-    label = _escape(report.database_name)
-    lines = []
     for name, text, value in values:
         if value is not None:
-            lines += [f"# HELP dbops_{name} {text}", f"# TYPE dbops_{name} gauge"]
-            lines.append(f'dbops_{name}{{database="{label}"}} {value}')
+            yield Gauge(name=f"dbops_{name}", help=text, value=value)
+
+
+def build_metrics(report: BackupCheckReport) -> str:
+    """Return the report in the text format of Prometheus."""
+    return write_gauges(list_gauges(report), report.database_name)
+
+
+def write_gauges(gauges: Iterable[Gauge], database: str) -> str:
+    """Return numbers in the text format of Prometheus, with the database as label.
+
+    Source: https://prometheus.io/docs/instrumenting/exposition_formats/
+    """
+    label = _escape(database)
+    lines = []
+    for each in gauges:
+        lines += [f"# HELP {each.name} {each.help}", f"# TYPE {each.name} gauge"]
+        lines.append(f'{each.name}{{database="{label}"}} {each.value}')
     return "\n".join(lines) + "\n"
 
 

@@ -16,8 +16,11 @@ from dbops.postgres.session import open_session, tell_error
 from dbops.postgres.signals import Outcome, signal_session
 
 
-def carry_out(context: Context, plan: Plan) -> LocksReport:
-    """Send the signals, see what they did, and write it into the ledger."""
+def carry_out(context: Context, plan: Plan, *, on_behalf: str = "") -> LocksReport:
+    """Send the signals, see what they did, and write it into the ledger.
+
+    `on_behalf` is who asked for it, where that is not the user of this process.
+    """
     done: list[ActReport] = []
     try:
         with open_look_session(context.target) as session:
@@ -29,12 +32,12 @@ def carry_out(context: Context, plan: Plan) -> LocksReport:
             look = Look(context, session, LocksOptions(min_wait_s=0))
             report = look.take()
     finally:
-        notes = _record(context, done)
+        notes = _record(context, done, on_behalf)
     notes = (*plan.report.notes, *notes)
     return replace(report, acts=tuple(done), notes=notes)
 
 
-def _record(context: Context, done: list[ActReport]) -> tuple[str, ...]:
+def _record(context: Context, done: list[ActReport], on_behalf: str) -> tuple[str, ...]:
     """Write down what was sent; what is done is done, also without a ledger."""
     sent = [each for each in done if each.outcome != Outcome.MOVED_ON]
     if not sent:
@@ -42,6 +45,8 @@ def _record(context: Context, done: list[ActReport]) -> tuple[str, ...]:
     message = "; ".join(
         f"{each.act} {each.who}: {each.outcome}, {each.effect}" for each in sent
     )
+    if on_behalf:
+        message = f"asked for by {on_behalf}: {message}"
     ended = all(each.outcome == Outcome.DONE for each in sent)
     try:
         with (

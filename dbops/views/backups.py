@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import secrets
 import threading
 
 from django.core.cache import cache
@@ -16,12 +15,12 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from dbops.conf import read_settings
 from dbops.core.duration import parse_duration
 from dbops.errors import DbopsError, UsageError
 from dbops.operations.backup.backup import Verified
 from dbops.operations.backup.check import build_metrics, check_backups
 from dbops.operations.context import build_context
+from dbops.views.access import may_look
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 """Source: https://prometheus.io/docs/instrumenting/exposition_formats/"""
@@ -48,7 +47,7 @@ def backup_metrics(
     view is, and with each process when the project's cache is the process's own. 503
     when it cannot be asked, which is remembered just as long.
     """
-    if not _may_look(request):
+    if not may_look(request):
         return HttpResponse(status=403)
     told = ":".join(("dbops", database, max_age, min_level))
     key = f"dbops-{hashlib.sha256(told.encode()).hexdigest()}"
@@ -60,19 +59,6 @@ def backup_metrics(
     if text == FAILED:
         return HttpResponse(text, status=503, content_type="text/plain")
     return HttpResponse(text, content_type=CONTENT_TYPE)
-
-
-def _may_look(request: HttpRequest) -> bool:
-    user = getattr(request, "user", None)
-    if user is not None and user.is_active and user.is_staff:
-        return True
-    token = read_settings().metrics_token
-    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    return (
-        bool(token)
-        and scheme.lower() == "bearer"
-        and secrets.compare_digest(given.strip().encode(), token.encode())
-    )
 
 
 def _look(database: str, max_age: str, min_level: Verified) -> str:
