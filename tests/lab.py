@@ -203,7 +203,7 @@ def write_lab(directory: Path, target: Target) -> Lab:
             "CACHE_DIR": str(directory / "cache"),
             "PROJECT_APPS": [app],
             # A lab has no models, and what is rehearsed has tests of its own.
-            "DEPLOY_ALLOW": ["checks", "way-back", "rehearsal", "backup"],
+            "DEPLOY_ALLOW": ["checks", "way-back"],
             "REHEARSE": False,
             "LOCK_TIMEOUT_S": 0.2,
             "LOCK_BUDGET_S": 0.5,

@@ -250,7 +250,8 @@ def restore(site: Site, backup: Any) -> None:
         restored, source = fetch_hashes(other.target), fetch_hashes(site.target)
         # The backup itself is in the ledger only after it was taken.
         assert {each for each in source if restored[each] != source[each]} == {
-            "public.dbops_backup"
+            "public.dbops_backup",
+            "public.dbops_entry",
         }
 
         assert other.ask("dbops_status")["state"] == "up_to_date"

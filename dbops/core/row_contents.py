@@ -57,6 +57,7 @@ def compare_sums(
                 columns=(),
                 text=f"table {table}: {count_of(other.rows, 'row')}, "
                 f"{one.rows:,} before",
+                is_latent=not one.rows,
             )
         elif columns:
             plural = "s" if len(columns) > 1 else ""

@@ -145,7 +145,7 @@ def test_without_rows_in_the_copy_a_drop_counts_where_rows_may_be(lab: Lab) -> N
     add_color(lab)
     drop_color(lab)
     # The column comes and goes within the run: nothing that is there now is lost.
-    outcome = deploy(lab, "--no-backup", "--allow", "backup")
+    outcome = deploy(lab, "--no-backup")
     assert outcome.code == 0, outcome.err
     lab.write_migration(
         "0004_drop_name",
@@ -153,7 +153,7 @@ def test_without_rows_in_the_copy_a_drop_counts_where_rows_may_be(lab: Lab) -> N
         down=f"ALTER TABLE {lab.app}_thing ADD COLUMN name varchar(50) NOT NULL;",
     )
 
-    refused = deploy(lab, "--no-backup", "--allow", "backup")
+    refused = deploy(lab, "--no-backup")
 
     assert refused.code == 4
     assert get_guards(refused)["way-back"] == "failed"
@@ -219,7 +219,7 @@ def test_verify_sql_has_the_last_word(lab: Lab, atomic: bool) -> None:
     write_verify(lab, f"SELECT count(*) = 3 FROM {lab.app}_thing;")
     before = lab.fetch_catalog()
 
-    failed = deploy(lab, "--no-rehearse", "--allow", "rehearsal")
+    failed = deploy(lab, "--no-rehearse")
 
     assert failed.code == 8
     assert "statement 1 of verify.sql" in failed.json["error"]["message"]
@@ -261,7 +261,7 @@ def test_leaves_it_to_a_person_with_no_revert(lab: Lab) -> None:
     lab.write_migration("0003_empty", "", down="SELECT 1;")
     write_verify(lab, "SELECT 1/0 = 1;")
 
-    failed = deploy(lab, "--no-revert", "--no-rehearse", "--allow", "rehearsal")
+    failed = deploy(lab, "--no-revert", "--no-rehearse")
 
     assert failed.code == 9
     assert "since --no-revert" in failed.json["error"]["message"]

@@ -106,7 +106,7 @@ def _judge_backup(
     context: Context, options: DeployOptions, checklist: Checklist
 ) -> None:
     if not options.backup:
-        checklist.judge(GuardName.BACKUP, ["none is taken"], "")
+        checklist.waive(GuardName.BACKUP, "none is taken")
         return
     if uses_pgbackrest(context.settings):
         require_way_back(context)
@@ -135,7 +135,7 @@ def _judge_rehearsal(
         return guarded
     if not options.rehearse or not context.settings.rehearse:
         said = "DBOPS" if options.rehearse else "--no-rehearse"
-        checklist.judge(GuardName.REHEARSAL, [f"not rehearsed ({said})"], "")
+        checklist.waive(GuardName.REHEARSAL, f"not rehearsed ({said})")
         return guarded
     where = "its backup" if options.backup else "the schema alone"
     checklist.skip(GuardName.REHEARSAL, f"to be rehearsed on {where}")
