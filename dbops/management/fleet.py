@@ -101,8 +101,9 @@ def rebuild_arguments(
     for action in parser._actions:  # noqa: SLF001  As Django's call_command does.
         value = options.get(action.dest)
         if (
-            not action.option_strings
-            or action.dest in told
+            action.dest in told
+            or action.dest not in options
+            or not action.option_strings
             or value == parser.get_default(action.dest)
             or not _means(action, value)
         ):
