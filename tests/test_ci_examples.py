@@ -227,6 +227,7 @@ def page(runner: Runner) -> str:
             """Say nothing."""
 
     with HTTPServer(("127.0.0.1", 0), Pager) as server:
+        server.timeout = TIMEOUT_S
         thread = threading.Thread(target=server.handle_request)
         thread.start()
         url = f"http://127.0.0.1:{server.server_port}/"

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -70,6 +70,8 @@ class FleetDatabase:
     backup_id: str | None = None
     duration_s: float
     error: FleetError | None = None
+    report: Mapping[str, object] | None = None
+    """The whole document of its own deployment; None where it left none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

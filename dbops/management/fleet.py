@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from dbops.errors import UsageError
-from dbops.operations.deploy.fleet import FleetOptions
+from dbops.operations.deploy.members import FleetOptions
 
 FLEET = ("databases", "canary", "wave", "max_failures")
 OUTPUT = ("json", "no_color", "force_color")

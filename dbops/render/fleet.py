@@ -26,11 +26,13 @@ def render_fleet(report: FleetReport) -> RenderableType:
 
 def _build_row(each: FleetDatabase) -> tuple[str, ...]:
     code = f" ({each.exit_code})" if each.exit_code else ""
+    # One that was refused does not say what it would have done.
+    is_known = bool(each.pending) or not each.exit_code
     return (
         each.database,
         WORDS[each.state] + code,
         str(len(each.applied)),
-        str(len(each.pending)),
+        str(len(each.pending)) if is_known else "",
         format_duration(each.duration_s),
     )
 

@@ -17,8 +17,12 @@ from django.test import override_settings
 
 from dbops.core.target import Target
 from dbops.errors import UsageError
-from dbops.operations.deploy import fleet as fleet_module
-from dbops.operations.deploy.fleet import FleetOptions, build_plan
+from dbops.operations.deploy import members
+from dbops.operations.deploy.members import (
+    FleetOptions,
+    build_plan,
+    tell_shared_backups,
+)
 from tests.databases import connect, execute, temporary_database
 from tests.lab import THING, Lab, Outcome, open_lab
 from tests.operations.conftest import fetch_value, read_command_lines
@@ -27,6 +31,7 @@ from tests.processes import (
     build_database,
     prepare_lab,
     start,
+    wait_until,
 )
 
 ALIASES = ("north", "south", "east", "west")
@@ -234,6 +239,22 @@ def test_a_crash_of_one_is_told_and_the_next_run_goes_on(fleet: Fleet) -> None:
     assert fleet.has_color("south")
 
 
+def test_what_it_began_comes_to_its_end_when_it_is_killed_itself(fleet: Fleet) -> None:
+    name = add_color(fleet, COLOR + WAIT)
+    with ExitStack() as stack:
+        hold(stack, fleet.targets["north"])
+        running = stack.enter_context(fleet.start("--databases", "north,south"))
+        running.wait_for(f"north: applying {name}")
+        child = fleet.find_process("north")
+        running.process.kill()
+        running.finish()
+    wait_until(lambda: not Path(f"/proc/{child}").exists(), "the deployment to end")
+
+    last = "SELECT state FROM dbops_deployment ORDER BY started_at DESC LIMIT 1"
+    assert fetch_value(fleet.targets["north"], last) == "done"
+    assert [each for each in ALIASES if fleet.has_color(each)] == ["north"]
+
+
 # Which databases: no server is asked.
 
 
@@ -243,13 +264,13 @@ def settings_of_many(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     handler = type(connections)(
         {
             "default": {**postgresql},
-            "eu": {**postgresql},
+            "eu": {**postgresql, "HOST": "eu.example.com"},
             "replica": {**postgresql, "TEST": {"MIRROR": "eu"}},
             "lite": {"ENGINE": "django.db.backends.sqlite3"},
             "kept_out": {**postgresql},
         }
     )
-    monkeypatch.setattr(fleet_module, "connections", handler)
+    monkeypatch.setattr(members, "connections", handler)
     with override_settings(DATABASE_ROUTERS=[f"{__name__}.Router"]):
         yield
 
@@ -269,6 +290,13 @@ def plan_for(databases: str, **options: Any) -> tuple[tuple[str, ...], ...]:
 def test_all_are_those_that_migrations_go_to() -> None:
     assert plan_for("all") == (("default",), ("eu",))
     assert plan_for("eu, replica ,default", wave=2) == (("eu",), ("replica", "default"))
+
+
+@pytest.mark.usefixtures("settings_of_many")
+def test_says_whose_backups_cannot_be_told_apart() -> None:
+    assert list(tell_shared_backups(("default", "replica"))) == []
+    [told] = tell_shared_backups(("default", "eu"))
+    assert told.startswith('"default" and "eu" keep their backups in one place')
 
 
 @pytest.mark.usefixtures("settings_of_many")

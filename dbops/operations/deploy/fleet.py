@@ -7,15 +7,10 @@ a later run finds it up to date, and goes on with the next.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from importlib.util import find_spec
-
-from django.apps import AppConfig, apps
-from django.db import connections, router
-from django.db.migrations.loader import MigrationLoader
 
 from dbops.core.fleet import (
     BUSY,
@@ -27,7 +22,6 @@ from dbops.core.fleet import (
     FleetState,
     find_worst,
     name_database,
-    order_waves,
 )
 from dbops.core.progress import Progress
 from dbops.errors import (
@@ -41,15 +35,18 @@ from dbops.errors import (
     ToolFailed,
     UsageError,
 )
+from dbops.operations.deploy.members import (
+    FleetOptions,
+    build_plan,
+    tell_shared_backups,
+)
 from dbops.operations.deploy.processes import (
     Ended,
     Fleet,
     call_on_signals,
     find_program,
 )
-from dbops.operations.history import LEDGER_APP
 
-ALL = "all"
 KINDS: dict[int, type[DbopsError]] = {
     each.exit_code: each
     for each in (
@@ -63,25 +60,6 @@ KINDS: dict[int, type[DbopsError]] = {
         NeedsRepair,
     )
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FleetOptions:
-    """What a person may choose for a fleet."""
-
-    databases: str
-    """Aliases with commas between them, or `all`."""
-    canary: str | None = None
-    """Deployed first, and alone; the first of them where none is named."""
-    wave: int = 1
-    """How many at a time after that."""
-    max_failures: int = 1
-    dry_run: bool = False
-    arguments: tuple[str, ...] = ()
-    """What else each deployment is told."""
-    again: str
-    """The command that goes on later."""
-    from_command_line: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +84,8 @@ def deploy_fleet(options: FleetOptions, progress: Progress) -> FleetReport:
         Interrupted: it was asked to stop, and those that ran were deployed.
     """
     plan = build_plan(options)
+    for line in tell_shared_backups(plan.aliases):
+        progress(line)
     program = find_program(from_command_line=options.from_command_line)
     fleet = Fleet(program, progress)
     done: list[FleetDatabase] = []
@@ -117,91 +97,6 @@ def deploy_fleet(options: FleetOptions, progress: Progress) -> FleetReport:
     report = _build_report(plan, done, options)
     _raise_for(report, options, stopped=fleet.is_stopping)
     return report
-
-
-def build_plan(options: FleetOptions) -> FleetPlan:
-    """Return the waves.
-
-    Raises:
-        UsageError: an alias is unknown or not PostgreSQL, or a number is not positive.
-    """
-    for name, number in (
-        ("--wave", options.wave),
-        ("--max-failures", options.max_failures),
-    ):
-        if number < 1:
-            raise UsageError(f"{name} {number} is none", hint=f"{name} 1")
-    aliases = list(_list_aliases(options.databases))
-    if options.canary is not None and options.canary not in aliases:
-        raise UsageError(
-            f'the canary "{options.canary}" is not one of the databases',
-            hint=f"use --canary with one of: {', '.join(aliases)}",
-        )
-    return FleetPlan(
-        waves=order_waves(aliases, canary=options.canary, wave=options.wave),
-        max_failures=options.max_failures,
-        dry_run=options.dry_run,
-    )
-
-
-def _list_aliases(databases: str) -> Iterator[str]:
-    if databases.strip() == ALL:
-        found = [each for each in connections if _belongs_to_all(each)]
-        if not found:
-            raise UsageError(
-                "the settings have no PostgreSQL database that migrations go to",
-                hint=f"name them: --databases {','.join(connections)}",
-            )
-        yield from found
-        return
-    named = [each.strip() for each in databases.split(",") if each.strip()]
-    if not named:
-        raise UsageError(
-            "--databases names none",
-            hint=f"use --databases all, or some of: {', '.join(connections)}",
-        )
-    for alias in named:
-        _require_postgresql(alias)
-        yield alias
-
-
-def _require_postgresql(alias: str) -> None:
-    usable = [each for each in connections if _is_postgresql(each)]
-    hint = f"use --databases with some of: {', '.join(usable)}"
-    if alias not in connections.settings:
-        raise UsageError(f'there is no database "{alias}" in the settings', hint=hint)
-    if not _is_postgresql(alias):
-        vendor = connections[alias].vendor
-        raise UsageError(
-            f'database "{alias}" is {vendor}, and dbops is for PostgreSQL', hint=hint
-        )
-
-
-def _is_postgresql(alias: str) -> bool:
-    return bool(connections[alias].vendor == "postgresql")
-
-
-def _belongs_to_all(alias: str) -> bool:
-    """Leave out other kinds, replicas, and what no migration goes to."""
-    if not _is_postgresql(alias):
-        return False
-    if connections.settings[alias]["TEST"]["MIRROR"]:
-        return False
-    return any(
-        _goes_there(alias, each)
-        for each in apps.get_app_configs()
-        if each.label != LEDGER_APP
-    )
-
-
-def _goes_there(alias: str, app: AppConfig) -> bool:
-    module, _ = MigrationLoader.migrations_module(app.label)
-    if module is None or find_spec(module) is None:
-        return False
-    return bool(
-        router.allow_migrate(alias, app.label)
-        or router.get_migratable_models(app, alias)
-    )
 
 
 def _run_wave(
@@ -237,6 +132,7 @@ def _judge(alias: str, ended: Ended, *, stopped: bool) -> FleetDatabase:
         )
         if told
         else None,
+        report=document,
     )
 
 
