@@ -200,17 +200,26 @@ def test_a_pull_request_is_checked_and_rehearsed_on_what_its_base_has(
     assert code == 0, said
     assert "### Rehearsal: 1 migration\n" in runner.summary
     assert f"| ✅ | `{lab.app}.0002_add_color` |" in runner.summary
-    assert (lab.directory / "rehearsal.md").read_text() == runner.summary
+    code, said = runner.run_step(name, "Write the comment")
+    assert code == 0, said
+    comment = (lab.directory / "comment.md").read_text()
+    assert comment == f"<!-- dbops -->\n{runner.summary}"
 
     lab.write_migration("0003_fail", "migrations.RunSQL('SELECT 1 / 0'),")
     code, said = runner.run_step(name, "Rehearse")
     assert code == 3, said
-    assert "division by zero" in (lab.directory / "rehearsal.md").read_text()
+    rehearsal = lab.directory / "rehearsal.md"
+    assert "division by zero" in rehearsal.read_text()
+    table, _, _ = rehearsal.read_text().partition("<details>")
+    with rehearsal.open("a") as file:
+        file.write("<details>\n" + "x" * 65_536)
+    assert runner.run_step(name, "Write the comment")[0] == 0
+    assert (lab.directory / "comment.md").read_text() == f"<!-- dbops -->\n{table}"
 
     lab.write_migration("0004_broken", "nonsense")
     code, said = runner.run_step(name, "Rehearse")
     assert code not in (0, 3), said
-    assert "not possible" in (lab.directory / "rehearsal.md").read_text()
+    assert "not possible" in rehearsal.read_text()
 
 
 def page(runner: Runner) -> str:

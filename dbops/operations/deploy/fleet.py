@@ -83,13 +83,13 @@ def deploy_fleet(options: FleetOptions, progress: Progress) -> FleetReport:
             matters most, and the report tells of all.
         Interrupted: it was asked to stop, and those that ran were deployed.
     """
-    plan = build_plan(options)
-    for line in tell_shared_backups(plan.aliases):
-        progress(line)
     program = find_program(from_command_line=options.from_command_line)
     fleet = Fleet(program, progress)
     done: list[FleetDatabase] = []
     with call_on_signals(fleet.stop):
+        plan = build_plan(options)
+        for line in tell_shared_backups(plan.aliases):
+            progress(line)
         for wave in plan.waves:
             if plan.is_over(done) or fleet.is_stopping:
                 break

@@ -83,7 +83,10 @@ class Fleet:
         started = time.monotonic()
         line = ""
         with TemporaryFile() as out:
-            process = _Process.start(self.program, alias, arguments, out)
+            try:
+                process = _Process.start(self.program, alias, arguments, out)
+            except OSError as error:  # No memory, no more processes.
+                return _build_unstarted(error)
             self._running.append(process)
             if self.is_stopping:
                 process.stop()
@@ -146,6 +149,10 @@ class _Process:
         """Ask it once: a second time would cut off what it takes back."""
         if self._stopped.acquire(blocking=False):
             self.popen.terminate()
+
+
+def _build_unstarted(error: OSError) -> Ended:
+    return Ended(returncode=1, document=None, last_line=str(error), duration_s=0.0)
 
 
 def _read_document(out: bytes) -> Mapping[str, Any] | None:
