@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -150,10 +151,12 @@ def runner(tmp_path: Path, django_db_blocker: Any) -> Iterator[Runner]:
         stack.enter_context(django_db_blocker.unblock())
         target = stack.enter_context(temporary_database())
         project, temp = tmp_path / "project", tmp_path / "temp"
-        for each in (project, temp):
+        for each in (project, temp, temp / "bin"):
             each.mkdir()
+        python = temp / "bin" / "python"
+        python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
+        python.chmod(0o755)
         lab = stack.enter_context(open_lab(project, target))
-        # Where the base lies elsewhere, its own code is what runs.
         environment = prepare_lab(lab, BACKUP_STORAGE=str(temp / "backups"))
         (project / ".gitignore").write_text("__pycache__/\n*.md\n*.json\ncache/\n")
         found = Runner(
@@ -161,6 +164,7 @@ def runner(tmp_path: Path, django_db_blocker: Any) -> Iterator[Runner]:
             temp,
             {
                 **environment,
+                "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}",
                 "PYTHONDONTWRITEBYTECODE": "1",
                 "RUNNER_TEMP": str(temp),
                 "GITHUB_STEP_SUMMARY": str(temp / "summary.md"),

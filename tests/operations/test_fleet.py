@@ -163,15 +163,13 @@ def test_canary_then_waves_until_one_fails_and_on_from_there(fleet: Fleet) -> No
 
     # A plan changes nothing, so it goes on behind what fails.
     plan = fleet.run(
-        "--databases=all", "--plan", "--json", "--wave=3", program=("-m", "django")
+        "--databases=south,east", "--plan", "--json", program=("-m", "django")
     )
 
     assert plan.code == 4, plan.err
     assert get_rows(plan, "database", "state", "pending") == [
-        ("north", "up_to_date", []),
         ("south", "failed", []),
         ("east", "dry_run", [name]),
-        ("west", "up_to_date", []),
     ]
     assert not fleet.has_color("east")
 
@@ -235,7 +233,10 @@ def test_a_crash_of_one_is_told_and_the_next_run_goes_on(fleet: Fleet) -> None:
     ]
     told = outcome.json["databases"][1]["error"]
     assert f"last words: applying {name}" in told["message"]
-    assert fleet.run("--databases", "south").code == 0
+    fleet.lab.target = fleet.targets["south"]
+    again = fleet.lab.run("dbops_deploy", "--no-backup")
+    assert again.code == 0, again.err
+    assert "was cut off in" in again.err
     assert fleet.has_color("south")
 
 
