@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import threading
@@ -32,6 +33,7 @@ KUBERNETES = EXAMPLES / "kubernetes"
 FILES = sorted(EXAMPLES.rglob("*.y*ml"))
 COMMAND = re.compile(r"python manage\.py ([^>|\n]*)")
 TIMEOUT_S = 120
+NEEDED = ("bash", "curl", "git", "jq")
 
 
 def read(path: Path) -> Any:
@@ -147,6 +149,9 @@ class Runner:
 
 @pytest.fixture
 def runner(tmp_path: Path, django_db_blocker: Any) -> Iterator[Runner]:
+    missing = [each for each in NEEDED if shutil.which(each) is None]
+    if missing:
+        pytest.skip(f"apt install {' '.join(missing)} to run this one")
     with ExitStack() as stack:
         stack.enter_context(django_db_blocker.unblock())
         target = stack.enter_context(temporary_database())

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shlex
+import sys
 
 import pytest
 from django.core.management import call_command
@@ -12,6 +14,7 @@ from django.core.management.base import CommandError
 
 from dbops.management.commands.dbops_deploy import Command
 from dbops.management.fleet import NOT_PASSED_ON, rebuild_arguments
+from dbops.operations.deploy.processes import find_program
 
 
 @pytest.mark.parametrize(
@@ -62,3 +65,12 @@ def test_wrong_use_is_told_in_a_document(given: str, told: str, hint: str) -> No
     assert error["type"] == "UsageError"
     assert told in error["message"]
     assert hint in error["hint"]
+
+
+def test_from_python_code_it_is_django_s_own_program_that_is_started() -> None:
+    program = find_program(from_command_line=False)
+    assert program.arguments[0] == sys.executable
+    assert program.arguments[-2:] == ("-m", "django")
+    assert program.environment["DJANGO_SETTINGS_MODULE"] == "neuroagent.settings"
+    paths = program.environment["PYTHONPATH"].split(os.pathsep)
+    assert paths == [each for each in sys.path if each]

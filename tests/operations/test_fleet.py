@@ -194,7 +194,10 @@ def hold(stack: ExitStack, target: Target) -> None:
     session.execute("SELECT pg_advisory_lock(1, 1)")
 
 
-def test_is_interrupted_with_its_deployments_and_waits_for_them(fleet: Fleet) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_is_interrupted_with_its_deployments_and_waits_for_them(
+    fleet: Fleet, number: signal.Signals
+) -> None:
     name = add_color(fleet, COLOR + WAIT)
     with ExitStack() as stack:
         hold(stack, fleet.targets["north"])
@@ -202,7 +205,7 @@ def test_is_interrupted_with_its_deployments_and_waits_for_them(fleet: Fleet) ->
             fleet.start("--databases", "north,south", "--json")
         )
         running.wait_for(f"north: applying {name}")
-        os.kill(running.process.pid, signal.SIGTERM)
+        running.interrupt(number)
         outcome = running.finish()
 
     assert outcome.code == 5, outcome.err

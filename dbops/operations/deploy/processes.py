@@ -63,7 +63,8 @@ def find_program(*, from_command_line: bool) -> Program:
     if from_command_line and file and Path(file).is_file():
         path = str(Path(file).absolute())
         return Program(arguments=(*python, path), environment=environment)
-    environment["DJANGO_SETTINGS_MODULE"] = settings.SETTINGS_MODULE
+    if settings.SETTINGS_MODULE:
+        environment["DJANGO_SETTINGS_MODULE"] = settings.SETTINGS_MODULE
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
     return Program(arguments=(*python, "-m", "django"), environment=environment)
 
