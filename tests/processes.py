@@ -85,14 +85,15 @@ def start(
     directory: Path,
     environment: Mapping[str, str],
     logs: Path,
+    program: tuple[str, ...] = ("manage.py",),
 ) -> Iterator[Running]:
-    """Start `manage.py`; at the end of the block it is gone."""
+    """Start `manage.py` or what Python is told; at the end of the block it is gone."""
     logs.mkdir(exist_ok=True)
     number = len(list(logs.iterdir()))
     out, err = logs / f"{number}.out", logs / f"{number}.err"
     with out.open("wb") as to_out, err.open("wb") as to_err:
         process = subprocess.Popen(
-            [sys.executable, "-W", "error", "manage.py", *arguments],
+            [sys.executable, "-W", "error", *program, *arguments],
             cwd=directory,
             env={
                 **{key: value for key, value in os.environ.items() if key[:2] != "PG"},

@@ -23,6 +23,7 @@ from django.core.management import get_commands, load_command_class
 
 from dbops import errors
 from dbops.conf import Settings
+from dbops.core.fleet import FleetDatabase, FleetState
 from dbops.core.locks.report import MigrationWait, Root, WaitingSession
 from dbops.operations.adopt.baseline import BaselineReport
 from dbops.operations.backup.backup import BackupReport
@@ -31,6 +32,7 @@ from dbops.operations.backup.check import BackupCheckReport
 from dbops.operations.backup.prune import PruneReport
 from dbops.operations.backup.verify import VerifyReport
 from dbops.operations.check.check import CheckReport
+from dbops.operations.deploy.fleet import FleetReport
 from dbops.operations.deploy.report import DeployReport
 from dbops.operations.deploy.rollback_plan import RollbackReport
 from dbops.operations.develop.inspect import InspectReport
@@ -316,7 +318,7 @@ def test_json_documents_have_the_fields_of_the_reports(command: str) -> None:
     (document,) = (
         each
         for each in find_documents()
-        if each["command"] == command and "error" not in each
+        if each["command"] == command and not each.keys() & {"error", "databases"}
     )
     common = {"command", "ok", "exit_code", "database"}
     assert document.keys() == common | {each.name for each in fields(REPORTS[command])}
@@ -335,6 +337,17 @@ def test_json_documents_have_the_fields_of_each_subcommand(
     assert document.keys() == common | {each.name for each in fields(report)}
 
 
+def test_the_document_of_a_fleet_tells_of_each_database() -> None:
+    (document,) = (each for each in find_documents() if "databases" in each)
+    common = {"command", "ok", "exit_code", "database", "error"}
+    assert document.keys() == common | {each.name for each in fields(FleetReport)}
+    for each in document["databases"]:
+        assert each.keys() == {each.name for each in fields(FleetDatabase)}
+        assert each["state"] in {state.value for state in FleetState}
+    assert {each["exit_code"] for each in document["databases"]} == {0, 4}
+    assert document["exit_code"] == errors.Refused.exit_code
+
+
 def test_the_document_of_locks_shows_each_kind_of_line() -> None:
     (document,) = (
         each for each in find_documents() if each["command"] == "dbops_locks"
@@ -348,7 +361,9 @@ def test_the_document_of_locks_shows_each_kind_of_line() -> None:
 
 
 def test_json_shows_a_failure() -> None:
-    (failure,) = (each for each in find_documents() if "error" in each)
+    (failure,) = (
+        each for each in find_documents() if "error" in each and "databases" not in each
+    )
     assert failure["error"].keys() == {"type", "message", "hint"}
     kind = getattr(errors, failure["error"]["type"])
     assert failure["exit_code"] == kind.exit_code

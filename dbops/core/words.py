@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 def count_of(number: int, noun: str) -> str:
     """Return the number with its noun.
@@ -10,6 +12,17 @@ def count_of(number: int, noun: str) -> str:
     ('1 migration', '1,200 rows')
     """
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def name_few(names: Sequence[str], noun: str, *, most: int = 3) -> str:
+    """Return all names where they are few; else how many, the first and the last.
+
+    >>> name_few(["a", "b", "c"], "migration"), name_few("abcd", "migration")
+    ('a, b, c', '4 migrations, a to d')
+    """
+    if len(names) <= most:
+        return ", ".join(names)
+    return f"{count_of(len(names), noun)}, {names[0]} to {names[-1]}"
 
 
 def shorten(text: str, longest: int) -> str:

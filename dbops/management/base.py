@@ -9,7 +9,7 @@ import sys
 import threading
 from abc import abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -174,8 +174,10 @@ class DbopsCommand(BaseCommand):
             return silent
 
         def tell(line: str) -> None:
-            self.stderr.write(line, style_func=str)
-            self.stderr.flush()
+            # Who listened may have gone: no reason to stop half-way.
+            with suppress(BrokenPipeError):
+                self.stderr.write(line, style_func=str)
+                self.stderr.flush()
 
         return tell
 

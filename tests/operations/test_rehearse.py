@@ -586,6 +586,14 @@ def test_rehearses_only_what_is_named(filled: Lab) -> None:
     outcome = filled.run("dbops_rehearse", *only, "0001")
     assert outcome.code == 2
     assert "is not pending" in outcome.err
+    assert f"--migration with one of: {filled.app} 0002_add_a" in outcome.err
+    for _ in "abc":
+        filled.remove_last_migration()
+    for name, told in (("0001", "is not pending"), ("0009", 'no migration "0009"')):
+        outcome = filled.run("dbops_rehearse", *only, name)
+        assert outcome.code == 2
+        assert told in outcome.err
+        assert "nothing is pending" in outcome.err
 
 
 def test_says_who_would_be_waited_for(filled: Lab) -> None:

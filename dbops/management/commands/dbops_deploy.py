@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.db import DEFAULT_DB_ALIAS
 from rich.console import RenderableType
 
 from dbops.core.compatibility import Effect
@@ -13,12 +14,19 @@ from dbops.management.base import (
     add_change_options,
     add_yes_option,
 )
+from dbops.management.fleet import (
+    add_fleet_options,
+    read_fleet_options,
+    require_no_fleet,
+)
 from dbops.operations.context import Context
 from dbops.operations.deploy.checklist import require_names
 from dbops.operations.deploy.deploy import deploy
+from dbops.operations.deploy.fleet import FleetReport, deploy_fleet
 from dbops.operations.deploy.phase import PHASES
 from dbops.operations.deploy.report import CutOff, DeployOptions, DeployReport
 from dbops.render.deploy import render_deploy
+from dbops.render.fleet import render_fleet
 
 
 class Command(DbopsCommand):
@@ -28,7 +36,7 @@ class Command(DbopsCommand):
         "Back up, apply the pending migrations, verify the schema and record it; put "
         "everything back when that fails. Exit codes: 0 deployed or up to date; 4 "
         "refused; 5 busy; 6 backup failed; 7 failed, nothing changed; 8 failed, put "
-        "back; 9 needs repair."
+        "back; 9 needs repair. With --databases: that of the one that matters most."
     )
 
     def add_options(self, parser: CommandParser) -> None:
@@ -98,9 +106,34 @@ class Command(DbopsCommand):
             help="take back what is done of a migration that was cut off, and deploy "
             "nothing (with --dry-run: say what that is)",
         )
+        add_fleet_options(parser)
         add_yes_option(
             parser, help_text="accepted for scripts; a deployment asks nothing"
         )
+
+    def create_parser(
+        self, prog_name: str, subcommand: str, **kwargs: Any
+    ) -> CommandParser:
+        """Keep it: what is passed on to each database is told by its options."""
+        self.parser = super().create_parser(prog_name, subcommand, **kwargs)
+        return self.parser
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Name what is deployed: one database, or all of a fleet."""
+        named = options["database"]
+        subject = options["databases"] or named or DEFAULT_DB_ALIAS
+        super().handle(*args, **options | {"named": named, "database": subject})
+
+    def _run(self, options: dict[str, Any]) -> object:
+        if options["databases"] is None:
+            require_no_fleet(self.parser, options)
+            return super()._run(options)
+        fleet = read_fleet_options(
+            self.parser,
+            options,
+            from_command_line=bool(self.parser.called_from_command_line),
+        )
+        return deploy_fleet(fleet, self._build_progress(options))
 
     def operate(self, context: Context, options: dict[str, Any]) -> DeployReport:
         """Deploy."""
@@ -120,6 +153,8 @@ class Command(DbopsCommand):
             ),
         )
 
-    def render(self, report: DeployReport) -> RenderableType:
-        """Return steps and verdict."""
+    def render(self, report: DeployReport | FleetReport) -> RenderableType:
+        """Return steps and verdict, or a line a database."""
+        if isinstance(report, FleetReport):
+            return render_fleet(report)
         return render_deploy(report)

@@ -12,6 +12,7 @@ from dbops.operations.history import History, find_migration, get_id
 from dbops.operations.rehearse.report import RehearseOptions
 
 ALL_PERCENT = 100
+MOST_TOLD = 10
 
 
 def require_options(options: RehearseOptions) -> None:
@@ -43,12 +44,37 @@ def choose_pending(
     pending = {get_id(each) for each in history.pending}
     if not only:
         return frozenset(pending)
-    found = {find_migration(history, app, name) for app, name in only}
-    for each in sorted(found - pending):
-        raise UsageError(
-            f'migration "{each}" is not pending', hint="manage.py dbops_status"
-        )
+    found = set()
+    for app, name in only:
+        each = _find_pending(history, app, name)
+        if each not in pending:
+            raise UsageError(
+                f'migration "{each}" is not pending', hint=_tell_pending(history)
+            )
+        found.add(each)
     return frozenset(found)
+
+
+def _find_pending(history: History, app: str, name: str) -> MigrationId:
+    """Return the migration of that name.
+
+    Raises:
+        UsageError: there is none, or several; it names those that are pending.
+    """
+    try:
+        return find_migration(history, app, name)
+    except UsageError as error:
+        error.hint = _tell_pending(history)
+        raise
+
+
+def _tell_pending(history: History) -> str:
+    """Say what could be named instead."""
+    names = [f"{each.app_label} {each.name}" for each in history.pending]
+    if not names:
+        return "nothing is pending: manage.py dbops_status"
+    more = f" (and {len(names) - MOST_TOLD} more)" if len(names) > MOST_TOLD else ""
+    return f"--migration with one of: {', '.join(names[:MOST_TOLD])}{more}"
 
 
 def list_until_last(

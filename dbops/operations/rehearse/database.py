@@ -17,7 +17,7 @@ from dbops.core.origins import Mark, find_origins
 from dbops.core.progress import Progress
 from dbops.core.sampling import choose_files, find_foreign_keys
 from dbops.core.target import Target
-from dbops.core.words import count_of
+from dbops.core.words import count_of, name_few
 from dbops.errors import Refused
 from dbops.operations.backup.back_up import back_up
 from dbops.operations.backup.choosing import Chosen
@@ -230,8 +230,8 @@ def _is_replaced(migration: Migration, held: set[MigrationId]) -> bool:
 def _tell_missing(missing: Sequence[Migration]) -> tuple[str, ...]:
     if not missing:
         return ()
-    names = ", ".join(str(get_id(each)) for each in missing)
-    return (f"applied since the backup, and so before the rehearsal: {names}",)
+    told = name_few([str(get_id(each)) for each in missing], "migration")
+    return (f"applied since the backup, and so before the rehearsal: {told}",)
 
 
 def _settle(target: Target, progress: Progress) -> None:

@@ -65,12 +65,11 @@ def rehearse(
     read_lock_budget(context)
     history = read_history(context)
     require_clean_history(context, history)
+    chosen = choose_pending(history, options.only)
     if not history.pending:
         report = _build_empty(context)
     else:
-        report = _rehearse(
-            context, history, options, choose_pending(history, options.only)
-        )
+        report = _rehearse(context, history, options, chosen)
     return replace(report, duration_s=round(clock() - started, 3))
 
 
