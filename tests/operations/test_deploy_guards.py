@@ -106,6 +106,18 @@ def test_rehearses_on_its_backup_unless_that_was_done_today(lab: Lab) -> None:
     assert get_guards(again)["way-back"] == "allowed"
 
 
+def test_an_empty_database_has_nothing_to_rehearse(empty_lab: Lab) -> None:
+    empty_lab.write_migration(
+        "0001_initial", THING, down=f"DROP TABLE {empty_lab.app}_thing;"
+    )
+
+    done = deploy(empty_lab)
+
+    assert done.code == 0, done.err
+    assert get_guards(done)["rehearsal"] == "skipped"
+    assert "rehearse" not in [step["name"] for step in done.json["steps"]]
+
+
 def test_what_fails_on_the_data_fails_on_the_copy(lab: Lab) -> None:
     lab.write_migration(
         "0002_unique", UNIQUE.format(app=lab.app), down="DROP INDEX by_name;"

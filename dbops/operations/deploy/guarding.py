@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from dbops.core.catalog import Catalog
+from dbops.core.catalog import Catalog, ObjectKind
 from dbops.core.compatibility import Effect
 from dbops.core.guards import GuardName
 from dbops.core.migration import MigrationId
@@ -23,7 +23,7 @@ from dbops.operations.deploy.phase import choose_left
 from dbops.operations.deploy.proofs import list_rehearsable, read_proofs, rehearse_now
 from dbops.operations.deploy.report import DeployOptions
 from dbops.operations.deploy.resume import expect, is_half_done
-from dbops.operations.history import History, get_id
+from dbops.operations.history import LEDGER_APP, History, get_id
 from dbops.operations.pgbackrest.engine import uses_pgbackrest
 from dbops.operations.pgbackrest.way_back import require_way_back
 from dbops.operations.schema import (
@@ -130,6 +130,9 @@ def _judge_rehearsal(
     if not list_rehearsable(guarded.history):
         checklist.skip(GuardName.REHEARSAL, "nothing of the project's is pending")
         return guarded
+    if not _holds_anything(guarded):
+        checklist.skip(GuardName.REHEARSAL, "the database is empty")
+        return guarded
     if is_half_done(guarded.position) or not guarded.position.is_known:
         checklist.skip(GuardName.REHEARSAL, "a copy would not be at a known stage")
         return guarded
@@ -140,6 +143,14 @@ def _judge_rehearsal(
     where = "its backup" if options.backup else "the schema alone"
     checklist.skip(GuardName.REHEARSAL, f"to be rehearsed on {where}")
     return replace(guarded, needs_rehearsal=True)
+
+
+def _holds_anything(guarded: Guarded) -> bool:
+    """Say whether there is a table that could be blocked, or lose something."""
+    return bool(
+        {each.app for each in guarded.history.applied} - {LEDGER_APP}
+        or any(each.kind is ObjectKind.TABLE for each in guarded.live.objects)
+    )
 
 
 def _judge_proofs(checklist: Checklist, proofs: Proofs, options: DeployOptions) -> None:
