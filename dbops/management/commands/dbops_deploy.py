@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 from typing import Any
 
 from django.core.management.base import CommandParser
 from rich.console import RenderableType
 
 from dbops.core.compatibility import Effect
+from dbops.core.duration import parse_duration
 from dbops.management.base import (
     DbopsCommand,
     add_change_options,
@@ -19,6 +21,18 @@ from dbops.operations.deploy.deploy import deploy
 from dbops.operations.deploy.phase import PHASES
 from dbops.operations.deploy.report import CutOff, DeployOptions, DeployReport
 from dbops.render.deploy import render_deploy
+
+
+def read_duration(text: str) -> float:
+    """Return the seconds of an option.
+
+    Raises:
+        ArgumentTypeError: it is no duration.
+    """
+    duration_s = parse_duration(text)
+    if not duration_s:
+        raise argparse.ArgumentTypeError(f'"{text}" is no time such as 90s, 5m or 1h')
+    return duration_s
 
 
 class Command(DbopsCommand):
@@ -85,6 +99,14 @@ class Command(DbopsCommand):
             help="what to do with an operation on data that was cut off, once a person "
             "has looked",
         )
+        parser.add_argument(
+            "--watch",
+            type=read_duration,
+            dest="watch_s",
+            metavar="TIME",
+            help="look at the server for so long afterwards (90s, 5m), and go back "
+            "when it fares worse",
+        )
         add_yes_option(
             parser, help_text="accepted for scripts; a deployment asks nothing"
         )
@@ -102,6 +124,7 @@ class Command(DbopsCommand):
                 phase=Effect(options["phase"]) if options["phase"] else None,
                 cut_off=CutOff(options["cut_off"]),
                 lock_wait_s=options["lock_wait"],
+                watch_s=options["watch_s"],
             ),
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import psycopg
@@ -273,7 +273,7 @@ def apply_migration(
     observe: Observe,
     done: int = 0,
     added: Sequence[AddedOperation] = (),
-    verify: Callable[[], None] = lambda: None,
+    verify: Callable[[], AbstractContextManager[object]] = nullcontext,
 ) -> None:
     """Apply one pending migration to the database as `migrate` would.
 
@@ -281,7 +281,8 @@ def apply_migration(
     history row is written in the transaction of its DDL, which Django alone does only
     where no SQL was deferred. A non-atomic one is observed operation by operation,
     and its first `done` operations are not run again. What was `added` to it runs with
-    it. `verify` has the last word on an atomic one before it is committed.
+    it. `verify` is around all that, and has the last word on an atomic one before it is
+    committed.
 
     Raises:
         Busy: the locks were not had within the budget.
@@ -313,19 +314,17 @@ def _open_surroundings(
     context: Context,
     migration: Migration,
     log: StatementLog,
-    verify: Callable[[], None],
+    verify: Callable[[], AbstractContextManager[object]],
 ) -> Iterator[None]:
     connection = context.connection
     if not migration.atomic:
-        with open_patient_session(context, log):
+        with verify(), open_patient_session(context, log):
             yield
-        verify()
         return
     with transaction.atomic(using=context.alias):
         set_lock_timeout(context.connect(), context.settings.lock_timeout_s, local=True)
-        with connection.execute_wrapper(log):
+        with verify(), connection.execute_wrapper(log):
             yield
-        verify()
 
 
 @contextmanager

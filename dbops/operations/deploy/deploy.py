@@ -18,6 +18,7 @@ from dbops.operations.backup.back_up import read_level, record_backup
 from dbops.operations.backup.backup import take_backup
 from dbops.operations.backup.sealing import build_seal
 from dbops.operations.context import Context, watch_locks
+from dbops.operations.deploy.aftercare import read_aftercare
 from dbops.operations.deploy.apply import StatementLog, apply_migration
 from dbops.operations.deploy.checklist import Checklist, require_names, tell_guards
 from dbops.operations.deploy.guard import finish_up_to_date
@@ -45,7 +46,7 @@ from dbops.operations.deploy.run import (
     tell_operation,
 )
 from dbops.operations.deploy.settle import Mismatch, Settlement, clean_up
-from dbops.operations.deploy.verify import require_verified
+from dbops.operations.deploy.verify import require_rows_kept, require_verified
 from dbops.operations.deploy.waiting import describe_stuck_run
 from dbops.operations.history import History, get_id, read_history
 from dbops.operations.pgbackrest.engine import uses_pgbackrest
@@ -97,6 +98,7 @@ def _plan(context: Context, history: History, options: DeployOptions) -> DeployR
         return finish_up_to_date(context, history, options)
     checklist = Checklist(options.allowed, context.progress)
     with tell_guards(checklist):
+        read_aftercare(context, history.pending, watch_s=options.watch_s)
         guarded = judge_guards(context, history, options, checklist)
         checklist.require()
     return DeployReport(
@@ -131,6 +133,10 @@ class _Deployment:
             report = finish_up_to_date(self.context, history, self.options)
             return replace(report, notes=notes)
         with self.so_far.step("guard"), tell_guards(self.checklist, self.so_far):
+            self.aftercare = read_aftercare(
+                self.context, history.pending, watch_s=self.options.watch_s
+            )
+            self.aftercare.look_before()
             guarded = judge_guards(self.context, history, self.options, self.checklist)
             self.checklist.require()
         self.lock.check()
@@ -155,12 +161,14 @@ class _Deployment:
                 self._back_up(ledger)
                 guarded = self._rehearse(guarded)
                 self.so_far.proofs = guarded.proofs
+                self.aftercare.begin(self.so_far)
                 clean_up(self.context, position)
                 with emit_signals(
                     self.context, guarded.history.pending, backwards=False
                 ) as self.so_far.added:
                     self._apply_all(guarded, ledger)
                     self._verify(guarded)
+                self.aftercare.finish(self.so_far)
             except (Exception, KeyboardInterrupt) as error:
                 settlement = Settlement(
                     self.context,
@@ -169,7 +177,9 @@ class _Deployment:
                     ledger,
                     may_revert=self.options.revert,
                 )
-                raise self._point_back(settlement.settle(error)) from error
+                failure = self._point_back(settlement.settle(error))
+                self.aftercare.fail(self.so_far, failure)
+                raise failure from error
             # A schema that was only put up with does not count as proven later.
             accepted = self.options.allow_drift and position.comparison.differences
             after = None if accepted else fetch_live_catalog(self.context)
@@ -263,10 +273,15 @@ class _Deployment:
         )
         log = StatementLog(self.context)
         self.so_far.done = done
+        proofs = self.so_far.proofs
+        proof = proofs.get(name) if proofs else None
 
         @contextmanager
         def observe(number: int, _operation: Operation) -> Iterator[None]:
-            with tell_operation(self.context, ledger, migration, number):
+            with (
+                tell_operation(self.context, ledger, migration, number),
+                require_rows_kept(self.context, migration, proof),
+            ):
                 yield
             self.so_far.done = number
 
@@ -288,7 +303,7 @@ class _Deployment:
                 observe=observe,
                 done=done,
                 added=self.so_far.added.get(name, ()),
-                verify=partial(require_verified, self.context, migration),
+                verify=partial(require_verified, self.context, migration, proof),
             )
         return recorded.after
 

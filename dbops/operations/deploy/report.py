@@ -19,6 +19,8 @@ from dbops.core.locks.standing import Blocked
 from dbops.core.migration import MigrationId
 from dbops.core.proof import Proofs
 from dbops.core.rehearsal import RoundTrip
+from dbops.core.smoke import SmokeResult
+from dbops.core.watch import WatchReport
 from dbops.operations.deploy.added import Added
 from dbops.operations.deploy.waiting import Watcher
 from dbops.operations.pgbackrest.way_back import WayBack
@@ -84,6 +86,10 @@ class DeployReport:
     phase: Effect | None = None
     restore_point: WayBack | None = None
     """With pgBackRest: the moment before the first change, and how to go back to it."""
+    smoke_checks: tuple[SmokeResult, ...] = ()
+    """Of the last time they ran."""
+    watch: WatchReport | None = None
+    """What `--watch` has shown."""
 
 
 class CutOff(StrEnum):
@@ -108,6 +114,8 @@ class DeployOptions:
     phase: Effect | None = None
     cut_off: CutOff = CutOff.ASK
     lock_wait_s: float = 30.0
+    watch_s: float | None = None
+    """How long the server is watched afterwards; None: not at all."""
 
     @property
     def allow_drift(self) -> bool:
