@@ -34,7 +34,7 @@ def test_finds_the_tables_that_sql_deletes_from(sql: str, tables: list[str]) -> 
 
 
 def count(oid: int, **given: Any) -> TableCount:
-    fields = {
+    fields: dict[str, Any] = {
         "root": oid,
         "root_name": f"t{given.get('root', oid)}",
         "filenode": oid,

@@ -25,12 +25,17 @@ USUAL = Thresholds()
 
 
 def look(at_s: float, *, waiting: int = 0, **counted: Any) -> Look:
-    fields = {"commits": 0, "rollbacks": 0, "deadlocks": 0, "fatal_sessions": 0}
+    fields: dict[str, Any] = {
+        "reset": "2026-01-01",
+        "since_reset_s": 5000.0,
+        "commits": 0,
+        "rollbacks": 0,
+        "deadlocks": 0,
+        "fatal_sessions": 0,
+    }
     return Look(
         at_s=at_s,
-        counters=Counters(
-            **{"reset": "2026-01-01", "since_reset_s": 5000.0} | fields | counted
-        ),
+        counters=Counters(**(fields | counted)),
         waiting_sessions=waiting,
     )
 

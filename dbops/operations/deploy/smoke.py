@@ -12,6 +12,7 @@ import ssl
 import time
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from urllib.error import URLError
 
 from dbops.conf import Settings
@@ -54,6 +55,12 @@ class _AsTheyCome(urllib.request.HTTPErrorProcessor):
     https_response = http_response
 
 
+@cache
+def _build_context() -> ssl.SSLContext:
+    """Return what verifies certificates; reading those of the system takes a while."""
+    return ssl.create_default_context()
+
+
 def send(check: SmokeCheck, *, clock: Callable[[], float] = time.monotonic) -> Answer:
     """Send one request, and return the answer; of a stream, its beginning.
 
@@ -62,7 +69,7 @@ def send(check: SmokeCheck, *, clock: Callable[[], float] = time.monotonic) -> A
     """
     opener = urllib.request.build_opener(
         _AsTheyCome(),
-        urllib.request.HTTPSHandler(context=ssl.create_default_context()),
+        urllib.request.HTTPSHandler(context=_build_context()),
     )
     opener.addheaders = [("User-Agent", "dbops")]
     request = urllib.request.Request(  # noqa: S310  It is http or https.
