@@ -6,12 +6,13 @@ is touched.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from django.db.migrations import Migration
 
 from dbops.core.hooks import Hook, HookEvent, HookKind
+from dbops.core.progress import Progress, silent
 from dbops.core.smoke import SmokeCheck
 from dbops.core.watch import parse_thresholds
 from dbops.errors import DbopsError, NeedsRepair, Refused, Reverted
@@ -55,8 +56,10 @@ class Aftercare:
                     )
         self.look_before()
 
-    def finish(self, so_far: SoFar) -> None:
+    def finish(self, so_far: SoFar, keep_alive: Callable[[], object]) -> None:
         """Run what comes once the schema is verified: hooks, smoke checks, watch.
+
+        `keep_alive` is called at each look of the watch, which may last for hours.
 
         Raises:
             Mismatch: one of them fails, or finds something wrong.
@@ -66,14 +69,24 @@ class Aftercare:
                 _require(self._run_hooks(HookKind.AFTER, so_far), HOOK_HINT)
         if self.checks:
             with so_far.step("smoke checks"):
-                _require(self._run_checks(so_far), SMOKE_HINT)
+                problem = self._run_checks(so_far, self.context.progress)
+                _require(problem, SMOKE_HINT)
         if self.watch is not None:
             with so_far.step("watch"):
-                report = self.watch.run(lambda: self._run_checks(so_far))
-                so_far.update(watch=report)
-                if report.interrupted:
-                    _add_note(so_far, "the watch was ended by a person before its time")
-                _require("; ".join(report.alarms), WATCH_HINT)
+                self._watch(self.watch, so_far, keep_alive)
+
+    def _watch(
+        self, watch: Watch, so_far: SoFar, keep_alive: Callable[[], object]
+    ) -> None:
+        def check() -> str:
+            keep_alive()
+            return self._run_checks(so_far, silent)
+
+        report = watch.run(check)
+        so_far.update(watch=report)
+        if report.interrupted:
+            _add_note(so_far, "the watch was ended by a person before its time")
+        _require("; ".join(report.alarms), WATCH_HINT)
 
     def fail(self, so_far: SoFar, failure: DbopsError) -> None:
         """Run the hooks that tell of a failure; one that fails itself is a note."""
@@ -99,8 +112,8 @@ class Aftercare:
         )
         return run_hooks(self.hooks, kind, event, self.context.progress)
 
-    def _run_checks(self, so_far: SoFar) -> str:
-        results = run_smoke_checks(self.checks, self.context.progress)
+    def _run_checks(self, so_far: SoFar, progress: Progress) -> str:
+        results = run_smoke_checks(self.checks, progress)
         so_far.update(smoke_checks=results)
         return "; ".join(
             f'smoke check "{each.name}": {each.problem}'

@@ -168,7 +168,7 @@ class _Deployment:
                 ) as self.so_far.added:
                     self._apply_all(guarded, ledger)
                     self._verify(guarded)
-                self.aftercare.finish(self.so_far)
+                self.aftercare.finish(self.so_far, lambda: self._keep_alive(ledger))
             except (Exception, KeyboardInterrupt) as error:
                 settlement = Settlement(
                     self.context,
@@ -186,6 +186,12 @@ class _Deployment:
             ledger.finish("done", after=after)
         self.so_far.update(state=DeployState.DEPLOYED)
         return self.so_far.report
+
+    def _keep_alive(self, ledger: Ledger) -> None:
+        """Let no session of this run seem idle for so long that it is ended."""
+        self.context.connect().execute("SELECT 1")
+        ledger.ping()
+        self.lock.check()
 
     def _rehearse(self, guarded: Guarded) -> Guarded:
         if not guarded.needs_rehearsal:
