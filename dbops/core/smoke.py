@@ -49,6 +49,8 @@ class SmokeCheck:
 
     name: str
     method: str
+    place: str
+    """Its URL without what may be secret: variables, user, password, query."""
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     body: bytes | None = field(repr=False)
@@ -60,11 +62,8 @@ class SmokeCheck:
     timeout_s: float
     within_s: float
     """For how long it is tried again; an application that restarts needs a moment."""
-
-    @property
-    def place(self) -> str:
-        """Its URL without what may be secret: user, password, query."""
-        return _tell_url(self.url)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    """What the variables of the URL hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,11 +103,9 @@ def _parse(given: object, where: str, environment: Mapping[str, str]) -> SmokeCh
     if not isinstance(given, Mapping):
         raise _refuse(f"{where} is no mapping")
     _require_keys(given, where)
-    name = given.get("name") or given["url"].partition("?")[0]
-    if "name" in given:
-        where = f'smoke check "{name}"'
-    elif "@" in name or "$" in name:
-        raise _refuse(f'{where} has no "name", and its URL may be secret')
+    place = _tell_url(given["url"])
+    name = given.get("name") or place
+    where = f'smoke check "{name}"'
     headers = {
         key: _expand(value, f'{where}, header "{key}"', environment)
         for key, value in _read_headers(given, where)
@@ -125,6 +122,7 @@ def _parse(given: object, where: str, environment: Mapping[str, str]) -> SmokeCh
     return SmokeCheck(
         name=name,
         method=method.upper(),
+        place=place,
         url=url,
         headers=headers,
         body=body,
@@ -133,6 +131,11 @@ def _parse(given: object, where: str, environment: Mapping[str, str]) -> SmokeCh
         stream=given.get("stream", False),
         timeout_s=float(given.get("timeout_s", 10)),
         within_s=float(given.get("within_s", 30)),
+        secrets=tuple(
+            environment[found["plain"] or found["braced"]]
+            for found in VARIABLE.finditer(given["url"])
+            if not found["dollar"]
+        ),
     )
 
 
@@ -254,13 +257,22 @@ def find_problem(check: SmokeCheck, answer: Answer) -> str:
     The body is not told: it may repeat what was sent.
     """
     if answer.status != check.status:
-        leads = f" to {_tell_url(answer.location)}" if answer.location else ""
+        leads = _tell_location(check, answer.location)
         return f"answers {answer.status}{leads}, and {check.status} is expected"
     if check.stream and not answer.body:
         return "ends without a byte"
     if check.contains and check.contains.encode() not in answer.body:
         return f'answers without the text "{check.contains}"'
     return ""
+
+
+def _tell_location(check: SmokeCheck, location: str) -> str:
+    """Return where a redirect leads, unless it repeats what is secret."""
+    told = _tell_url(location)
+    plain = unquote(told)
+    if not told or any(each in told or each in plain for each in check.secrets):
+        return ""
+    return f" to {told}"
 
 
 def _tell_url(url: str) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 
+import psycopg
 from psycopg.rows import class_row
 
 from dbops.core.lost_rows import TableCount
@@ -19,11 +21,16 @@ def fetch_table_counts(connection: Connection) -> dict[int, TableCount]:
 
 
 def fetch_named_tables(connection: Connection, names: Collection[str]) -> set[int]:
-    """Return the tables that the names stand for, and the roots of partitions."""
-    if not names:
-        return set()
-    rows = connection.execute(load("named_tables"), {"names": list(names)})
-    return {oid for (oid,) in rows}
+    """Return the tables that the names stand for, and the roots of partitions.
+
+    A name that this role may not look up stands for none: it cannot delete there.
+    """
+    found: set[int] = set()
+    for name in dict.fromkeys(names):
+        with suppress(psycopg.Error), connection.transaction():
+            rows = connection.execute(load("named_tables"), {"names": [name]})
+            found |= {oid for (oid,) in rows}
+    return found
 
 
 def fetch_empty_tables(connection: Connection, oids: Collection[int]) -> set[int]:

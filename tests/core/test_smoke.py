@@ -20,13 +20,13 @@ def parse(**given: Any) -> Any:
 
 def test_puts_variables_into_headers_and_url_and_nowhere_else() -> None:
     check = parse(
-        url="https://${HOST}/a?key=$TOKEN&$$x",
-        name="a",
+        url="https://${HOST}/$TOKEN/a?key=$TOKEN&$$x",
         headers={"Authorization": "Bearer $TOKEN", "X-Price": "$$5"},
         json={"query": "query($id: ID!)"},
     )
 
-    assert check.url == "https://app.example.org/a?key=s3cret&$x"
+    assert check.url == "https://app.example.org/s3cret/a?key=s3cret&$x"
+    assert check.name == check.place == "https://${HOST}/$TOKEN/a"
     assert check.headers["Authorization"] == "Bearer s3cret"
     assert check.headers["X-Price"] == "$5"
     assert check.headers["Content-Type"] == "application/json"
@@ -51,7 +51,6 @@ def test_sends_user_and_password_of_the_url_as_a_header() -> None:
         ({"url": "ftp://a/b"}, "does not begin with http"),
         ({"url": "https://a b/"}, "has spaces"),
         ({"url": "https://a:b/"}, "the url is none"),
-        ({"url": "https://me:$TOKEN@a/"}, 'has no "name"'),
         ({"status": "200"}, '"status" is str'),
         ({"status": True}, '"status" is bool'),
         ({"timeout_s": 0}, '"timeout_s" is 0'),
@@ -102,3 +101,10 @@ def test_says_what_is_wrong_with_the_list(given: Any) -> None:
 )
 def test_judges_an_answer(given: Any, answer: Answer, problem: str) -> None:
     assert find_problem(parse(**given), answer) == problem
+
+
+def test_a_redirect_does_not_repeat_a_secret() -> None:
+    check = parse(url="https://${HOST}/$TOKEN")
+    answer = Answer(status=301, body=b"", location="/%733cret/")
+
+    assert find_problem(check, answer) == "answers 301, and 200 is expected"

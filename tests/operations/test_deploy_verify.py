@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -277,6 +280,37 @@ def test_bad_settings_are_refused_first(lab: Lab) -> None:
     write_python(lab, "SELECT 1", head='deletes = "thing"')
     assert "says deletes = 'thing'" in deploy(lab).json["error"]["message"]
     assert lab.fetch_history() == ["0001_initial"]
+
+
+def test_ctrl_c_ends_the_watch_and_not_the_deployment(
+    lab: Lab, application: Application
+) -> None:
+    """SIGTERM is the same; in a test nothing but the command listens to it."""
+    assert threading.current_thread() is threading.main_thread()
+    asked = len(application.asked)
+
+    def answer() -> int:
+        if len(application.asked) == asked + 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return 200
+
+    application.status = answer
+    add_color(lab)
+
+    done = deploy(
+        lab,
+        "--no-backup",
+        "--watch",
+        "1h",
+        SMOKE_CHECKS=[check(application)],
+        WATCH={"every_s": 0.05},
+    )
+
+    assert done.code == 0, done.err
+    assert done.json["state"] == "deployed"
+    assert done.json["watch"]["interrupted"]
+    assert done.json["notes"] == ["the watch was ended by a person before its time"]
+    assert lab.fetch_history() == ["0001_initial", "0002_add_color"]
 
 
 # Hooks
