@@ -90,16 +90,17 @@ def drop_name(lab: Lab) -> None:
     )
 
 
-def write_python(lab: Lab, statement: str, *, head: str = "", **given: Any) -> None:
+def write_python(
+    lab: Lab, statement: str, *, head: str = "", atomic: bool = True
+) -> None:
     """Write a migration whose Python runs a statement that nobody sees beforehand."""
     helpers = (
         f"def work(apps, schema_editor):\n    schema_editor.execute({statement!r})\n"
     )
     number = len(lab.names) + 1
-    operation = f"migrations.RunPython(work, work, atomic={not given.get('alone')})"
-    given.pop("alone", None)
+    operation = "migrations.RunPython(work, work, atomic=True)"
     lab.write_migration(
-        f"{number:04}_work", operation, down="SELECT 1;", helpers=helpers, **given
+        f"{number:04}_work", operation, down="SELECT 1;", helpers=helpers, atomic=atomic
     )
     if head:
         path = lab.directory / lab.app / "migrations" / f"{lab.names[-1]}.py"

@@ -20,7 +20,9 @@ from dbops.core.progress import Progress
 from dbops.errors import Refused
 
 GRACE_S = 5.0
-"""Between SIGTERM and SIGKILL, and until what it has said is read."""
+"""Between SIGTERM and SIGKILL."""
+READ_S = 1.0
+"""Until the last of what it has said is read; a child of it may keep the pipe open."""
 LONGEST_LINE = 500
 
 
@@ -117,8 +119,7 @@ def _end(process: subprocess.Popen[bytes], reader: threading.Thread) -> None:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(GRACE_S)
                 break
-    # What was started in the background may keep the pipe open for ever.
-    reader.join(GRACE_S)
+    reader.join(READ_S)
     if process.stdout is not None and not reader.is_alive():
         process.stdout.close()
 

@@ -79,12 +79,13 @@ def watch_rows(
             said | fetch_named_tables(connection, names),
         )
         if lost:
-            tables = ", ".join(f'"{each.table}"' for each in lost)
+            tables = [each.table for each in lost]
             raise Mismatch(
                 f'"{get_id(migration)}" deletes {tell_lost_rows(lost)}, and does not '
                 "say so",
                 hint="correct the migration; or where it is meant: manage.py "
-                f"dbops_rehearse, or in the migration {ATTRIBUTE} = [{tables}]",
+                "dbops_rehearse --backup new, or in the migration "
+                f"{ATTRIBUTE} = {tables}",
             )
 
     return require_rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import psycopg
 
@@ -79,7 +80,14 @@ class Watch:
             self._progress("the watch was ended; the deployment stands")
         except (DbopsError, psycopg.Error) as error:
             alarms = (f"the server does not answer: {' '.join(str(error).split())}",)
+        self._look_last()
         return self._build_report(alarms, interrupted=interrupted)
+
+    def _look_last(self) -> None:
+        """Look at the statements, too, where the watch ended before its time."""
+        if self._after and self._after[-1].statements is None:
+            with suppress(DbopsError, psycopg.Error):
+                self._after.append(self._look(statements=True))
 
     def _watch(self, check: Check) -> tuple[str, ...]:
         self._after.append(self._look(statements=True))
@@ -127,7 +135,6 @@ class Watch:
         self, alarms: tuple[str, ...], *, interrupted: bool
     ) -> WatchReport:
         after: Sequence[Look] = self._after or self._before[-1:]
-        readable = (self._before[-1].statements, after[-1].statements)
         return WatchReport(
             planned_s=self._planned_s,
             before=build_baseline(self._before, self._thresholds),
@@ -135,7 +142,7 @@ class Watch:
             statements=compare_statements(self._before, after, self._thresholds)[
                 :MOST_STATEMENTS
             ],
-            statements_readable=None not in readable,
+            statements_readable=self._before[-1].statements is not None,
             alarms=alarms,
             interrupted=interrupted,
         )
