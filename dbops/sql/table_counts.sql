@@ -1,7 +1,7 @@
 -- What this session has inserted and deleted, and not yet reported: of the open
 -- transaction, and of those before it, for a second at most.
 -- Columns: oid, root (the partitioned table at the top), root_name (quoted, without
--- `public`), filenode, believed_rows (as last analysed or reported), deleted, inserted.
+-- `public`), filenode, believed_rows (as sessions have reported), deleted, inserted.
 -- One row for each table, those of the system and temporary ones left out. Waits for no
 -- lock. Rows that a savepoint has taken back count, too.
 -- Source: https://www.postgresql.org/docs/current/monitoring-stats.html
@@ -23,11 +23,8 @@ SELECT t.oid,
                       ELSE c.oid
                   END::bigint AS root,
                   c.relfilenode::bigint AS filenode,
-                  greatest(
-                      c.reltuples,
-                      coalesce(pg_catalog.pg_stat_get_live_tuples(c.oid), 0),
-                      0
-                  )::bigint AS believed_rows,
+                  coalesce(pg_catalog.pg_stat_get_live_tuples(c.oid), 0)
+                      AS believed_rows,
                   coalesce(pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid), 0)
                       AS deleted,
                   coalesce(pg_catalog.pg_stat_get_xact_tuples_inserted(c.oid), 0)

@@ -85,7 +85,8 @@ class Watch:
 
     def _look_last(self) -> None:
         """Look at the statements, too, where the watch ended before its time."""
-        if self._after and self._after[-1].statements is None:
+        readable = self._before[-1].statements is not None
+        if readable and self._after and self._after[-1].statements is None:
             with suppress(DbopsError, psycopg.Error):
                 self._after.append(self._look(statements=True))
 
