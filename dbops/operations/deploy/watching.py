@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
 import psycopg
 
@@ -68,7 +67,8 @@ class Watch:
     def run(self, check: Check) -> WatchReport:
         """Watch until the time is over, an alarm, or an interruption.
 
-        The server that does not answer is an alarm, too.
+        A server that does not answer is an alarm, too. What `check` raises is not: it
+        is about this run, and not about the server.
         """
         interrupted = False
         alarms: tuple[str, ...] = ()
@@ -78,8 +78,6 @@ class Watch:
         except KeyboardInterrupt:
             interrupted = True
             self._progress("the watch was ended; the deployment stands")
-        except (DbopsError, psycopg.Error) as error:
-            alarms = (f"the server does not answer: {' '.join(str(error).split())}",)
         self._look_last()
         return self._build_report(alarms, interrupted=interrupted)
 
@@ -87,20 +85,20 @@ class Watch:
         """Look at the statements, too, where the watch ended before its time."""
         readable = self._before[-1].statements is not None
         if readable and self._after and self._after[-1].statements is None:
-            with suppress(DbopsError, psycopg.Error):
-                self._after.append(self._look(statements=True))
+            self._look_after(statements=True)
 
     def _watch(self, check: Check) -> tuple[str, ...]:
-        self._after.append(self._look(statements=True))
+        problem = self._look_after(statements=True)
+        if problem:
+            return (problem,)
         started = told = self._after[0].at_s
         while True:
             left_s = started + self._planned_s - self._clock()
             if left_s > 0:
                 self._sleep(min(self._thresholds.every_s, left_s))
             is_last = self._clock() >= started + self._planned_s
-            look = self._look(statements=is_last)
-            self._after.append(look)
-            problem = check()
+            problem = self._look_after(statements=is_last) or check()
+            look = self._after[-1]
             alarms = (*self._find_alarms(), *([problem] if problem else []))
             if alarms or is_last:
                 for each in alarms:
@@ -109,6 +107,14 @@ class Watch:
             if look.at_s - told >= TELL_EVERY_S:
                 told = look.at_s
                 self._progress(self._tell(look.at_s - started))
+
+    def _look_after(self, *, statements: bool) -> str:
+        """Note what the server shows now; return why it shows nothing."""
+        try:
+            self._after.append(self._look(statements=statements))
+        except (DbopsError, psycopg.Error) as error:
+            return f"the server does not answer: {' '.join(str(error).split())}"
+        return ""
 
     def _find_alarms(self) -> tuple[str, ...]:
         return find_alarms(
