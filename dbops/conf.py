@@ -48,6 +48,13 @@ class Settings:
     """Whether `dbops_deploy` rehearses what was not rehearsed today."""
     deploy_allow: tuple[str, ...] = ()
     """Guards of `dbops_deploy` that this project always lets pass, by their names."""
+    smoke_checks: tuple[Mapping[str, Any], ...] = ()
+    """HTTP requests that show whether the application works, after a deployment."""
+    hooks: Mapping[str, Any] | None = None
+    """Commands and callables around a deployment: `before`, `after`, `on_failure`."""
+    watch: Mapping[str, Any] | None = None
+    """From where on `dbops_deploy --watch` sounds an alarm; default: see
+    `dbops.core.watch.Thresholds`."""
     lock_timeout_s: float = 2.0
     """How long one statement of a migration may wait for a strong lock."""
     lock_budget_s: float = 120.0

@@ -7,6 +7,7 @@ DEBUG is off until it is asked for.
 
 import shlex
 from pathlib import Path
+from typing import Any
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -28,6 +29,13 @@ def read_seconds(name: str, *, default: float) -> float:
         raise ImproperlyConfigured(
             f'{name} is "{env.str(name)}", and not a number of seconds'
         ) from None
+
+
+def read_json(name: str, *, default: Any) -> Any:
+    try:
+        return env.json(name, default=default)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} is no JSON: {error}") from None
 
 
 DATABASE_URL: str = env.str("DATABASE_URL", default="")
@@ -152,6 +160,8 @@ DBOPS = {
     "METRICS_TOKEN": env.str("DBOPS_METRICS_TOKEN", default=""),
     "SCRATCH_URL": env.str("DBOPS_SCRATCH_URL", default=""),
     "IGNORE": env.list("DBOPS_IGNORE", default=[]),
+    "SMOKE_CHECKS": read_json("DBOPS_SMOKE_CHECKS", default=[]),
+    "HOOKS": read_json("DBOPS_HOOKS", default=None),
     "SEED": "neuroagent_demo",
     "PG_BIN": env.str("DBOPS_PG_BIN", default=""),
     "LOCK_TIMEOUT_S": read_seconds("DBOPS_LOCK_TIMEOUT_S", default=2.0),

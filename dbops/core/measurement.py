@@ -49,3 +49,5 @@ class MeasuredStatement:
     """What PostgreSQL said at the level DEBUG1."""
     in_transaction: bool
     """False: it committed by itself, and its locks were sampled from outside."""
+    deletes: tuple[RelationRows, ...] = ()
+    """Of the changes, the rows that were deleted."""

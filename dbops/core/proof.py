@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -33,6 +33,8 @@ class Proof:
     effect: Effect | None = None
     over_budget: tuple[str, ...] = ()
     """Tables that it blocks for longer than it may."""
+    deletes: tuple[str, ...] = ()
+    """Tables that it was seen to delete rows of."""
 
     @property
     def leads_back(self) -> bool:
@@ -146,7 +148,16 @@ def build_proof(
             f"for {each['blocked_s']:.1f} s, and may for {each['allowed_s']:.1f} s"
             for each in plain.get("over_budget", ())
         ),
+        deletes=tuple(dict.fromkeys(_list_emptied(plain.get("statements", ())))),
     )
+
+
+def _list_emptied(statements: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield the tables that rows were deleted of; TRUNCATE counts no rows."""
+    for each in statements:
+        yield from (one["relation"] for one in each.get("deletes", ()))
+        if each["sql"].lstrip().upper().startswith("TRUNCATE"):
+            yield from each["rewrites"]
 
 
 def tell_verdicts(proofs: Iterable[Proof]) -> str:

@@ -46,6 +46,7 @@ class _Row:
     filenode: int | None
     rows_read: int
     rows_changed: int
+    rows_deleted: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,7 @@ class RelationReading:
     filenode: int | None
     rows_read: int
     rows_changed: int
+    rows_deleted: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +113,7 @@ class Meter:
         with self.unmeasured():
             rows = self.connection.execute(load("measure_counters")).fetchall()
         relations = dict(first.relations)
-        for oid, rows_read, rows_changed in rows:
+        for oid, rows_read, rows_changed, rows_deleted in rows:
             relations.setdefault(
                 oid,
                 RelationReading(
@@ -119,6 +121,7 @@ class Meter:
                     filenode=None,
                     rows_read=rows_read,
                     rows_changed=rows_changed,
+                    rows_deleted=rows_deleted,
                 ),
             )
         return Reading(wal_bytes=first.wal_bytes, relations=relations)
@@ -138,6 +141,7 @@ class Meter:
                     filenode=each.filenode,
                     rows_read=each.rows_read,
                     rows_changed=each.rows_changed,
+                    rows_deleted=each.rows_deleted,
                 )
                 for each in rows
                 if each.oid is not None

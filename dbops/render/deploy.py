@@ -23,6 +23,7 @@ from dbops.render.text import (
     build_verdict,
     format_duration,
 )
+from dbops.render.verification import list_verified
 
 MARKS = {
     GuardState.OK: "ok",
@@ -53,6 +54,7 @@ def render_deploy(report: DeployReport) -> RenderableType:
                 ],
             )
         )
+    parts += list_verified(report)
     parts.append(
         build_facts(
             [

@@ -1,6 +1,7 @@
 -- What this session's transaction has locked, and done with it, up to now.
 -- Columns: wal_bytes (of the server since it was made), oid, modes (as in pg_locks),
--- filenode (null: dropped), rows_read (by scans of the whole), rows_changed.
+-- filenode (null: dropped), rows_read (by scans of the whole), rows_changed,
+-- rows_deleted (among the changed).
 -- One row with nulls where it has locked nothing.
 -- Source: https://www.postgresql.org/docs/current/view-pg-locks.html,
 -- https://www.postgresql.org/docs/current/monitoring-stats.html
@@ -13,7 +14,9 @@ SELECT w.wal_bytes,
        coalesce(pg_catalog.pg_stat_get_xact_tuples_inserted(l.relation), 0)
            + coalesce(pg_catalog.pg_stat_get_xact_tuples_updated(l.relation), 0)
            + coalesce(pg_catalog.pg_stat_get_xact_tuples_deleted(l.relation), 0)
-           AS rows_changed
+           AS rows_changed,
+       coalesce(pg_catalog.pg_stat_get_xact_tuples_deleted(l.relation), 0)
+           AS rows_deleted
   FROM (
            SELECT (
                       pg_catalog.pg_current_wal_insert_lsn()

@@ -119,6 +119,13 @@ CASES = {
         told='DBOPS_LOCK_TIMEOUT_S is "soon", and not a number of seconds',
         hint=".env.example",
     ),
+    "a setting that is no JSON": Case(
+        environment={"DBOPS_SMOKE_CHECKS": f"[{SECRET}"},
+        code=2,
+        type="UsageError",
+        told="DBOPS_SMOKE_CHECKS is no JSON: Expecting value: line 1 column 2",
+        hint=".env.example",
+    ),
     "a server that is down": Case(
         url=lambda _: f"postgres://root:{SECRET}@127.0.0.1:{find_free_port()}/app",
         code=7,

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from dbops.postgres.activity import look_at_activity
 from dbops.postgres.old_statements import SOURCE
 from tests.clusters import LOWEST_MAJOR, Programs, list_programs, make_cluster
-from tests.databases import temporary_database
+from tests.databases import connect, temporary_database
 from tests.lab import Lab, open_lab
 
 FIRST = """\
@@ -221,3 +222,8 @@ def test_prepares_the_statements_that_ran(
         ]
         assert ran[0]["message"] == 'column "slug" does not exist'
         assert ran[0] in report["breaks"]
+
+        with connect(lab.target) as session:
+            look = look_at_activity(session, statements=True)
+        calls = {each.query: each.calls for each in look.statements or ()}
+        assert calls[f"SELECT slug FROM {lab.app}_thing WHERE size = $1"] == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -9,6 +10,7 @@ from django.db import DEFAULT_DB_ALIAS
 from rich.console import RenderableType
 
 from dbops.core.compatibility import Effect
+from dbops.core.duration import parse_duration
 from dbops.management.base import (
     DbopsCommand,
     add_change_options,
@@ -27,6 +29,18 @@ from dbops.operations.deploy.phase import PHASES
 from dbops.operations.deploy.report import CutOff, DeployOptions, DeployReport
 from dbops.render.deploy import render_deploy
 from dbops.render.fleet import render_fleet
+
+
+def read_duration(text: str) -> float:
+    """Return the seconds of an option.
+
+    Raises:
+        ArgumentTypeError: it is no duration.
+    """
+    duration_s = parse_duration(text)
+    if not duration_s:
+        raise argparse.ArgumentTypeError(f'"{text}" is no time such as 90s, 5m or 1h')
+    return duration_s
 
 
 class Command(DbopsCommand):
@@ -107,6 +121,14 @@ class Command(DbopsCommand):
             "nothing (with --dry-run: say what that is)",
         )
         add_fleet_options(parser)
+        parser.add_argument(
+            "--watch",
+            type=read_duration,
+            dest="watch_s",
+            metavar="TIME",
+            help="look at the server for so long afterwards (90s, 5m), and go back "
+            "when it fares worse",
+        )
         add_yes_option(
             parser, help_text="accepted for scripts; a deployment asks nothing"
         )
@@ -150,6 +172,7 @@ class Command(DbopsCommand):
                 lock_wait_s=options["lock_wait"],
                 resume=options["resume"],
                 undo=options["undo"],
+                watch_s=options["watch_s"],
             ),
         )
 

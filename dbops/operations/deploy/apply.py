@@ -343,7 +343,7 @@ def apply_migration(
     locks: Sequence[WantedLock] | None = None,
     carried: Carried | None = None,
     statements: ObserveStatements | None = None,
-    verify: Callable[[], None] = lambda: None,
+    verify: Callable[[], AbstractContextManager[object]] = nullcontext,
 ) -> None:
     """Apply one pending migration to the database as `migrate` would.
 
@@ -352,8 +352,8 @@ def apply_migration(
     where no SQL was deferred. A non-atomic one is observed operation by operation,
     and its first `done` operations are not run again. What was `added` to it runs with
     it. Its strong `locks`, where they are known, are asked for in a gap. What is
-    `carried` from one to the next spares loading all migrations for each. `verify` has
-    the last word on an atomic one before it is committed.
+    `carried` from one to the next spares loading all migrations for each. `verify` is
+    around all that, and has the last word on an atomic one before it is committed.
 
     Raises:
         Busy: the locks were not had within the budget.
@@ -398,22 +398,20 @@ def _open_surroundings(
     context: Context,
     migration: Migration,
     log: StatementLog,
-    verify: Callable[[], None],
+    verify: Callable[[], AbstractContextManager[object]],
 ) -> Iterator[None]:
     connection = context.connection
     if not migration.atomic:
-        with open_patient_session(context, log):
+        with verify(), open_patient_session(context, log):
             yield
-        verify()
         return
     with transaction.atomic(using=context.alias):
         set_lock_timeout(context.connect(), context.settings.lock_timeout_s, local=True)
         hold_turn(context)
         if log.gaps:
             log.gaps.take()
-        with connection.execute_wrapper(log):
+        with verify(), connection.execute_wrapper(log):
             yield
-        verify()
 
 
 def hold_turn(context: Context) -> None:

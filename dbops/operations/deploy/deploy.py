@@ -18,6 +18,7 @@ from dbops.operations.backup.back_up import read_level, record_backup
 from dbops.operations.backup.backup import take_backup
 from dbops.operations.backup.sealing import build_seal
 from dbops.operations.context import Context, watch_locks
+from dbops.operations.deploy.aftercare import read_aftercare
 from dbops.operations.deploy.apply import Carried, StatementLog, apply_migration
 from dbops.operations.deploy.checklist import Checklist, require_names, tell_guards
 from dbops.operations.deploy.guard import finish_up_to_date
@@ -50,7 +51,7 @@ from dbops.operations.deploy.run import (
 )
 from dbops.operations.deploy.settle import Mismatch, Settlement, clean_up
 from dbops.operations.deploy.statements import observe_statements
-from dbops.operations.deploy.verify import require_verified
+from dbops.operations.deploy.verify import require_rows_kept, require_verified
 from dbops.operations.history import History, get_id, read_history
 from dbops.operations.pgbackrest.engine import uses_pgbackrest
 from dbops.operations.pgbackrest.way_back import (
@@ -98,6 +99,7 @@ def _plan(context: Context, history: History, options: DeployOptions) -> DeployR
         return finish_up_to_date(context, history, options)
     checklist = Checklist(options.allowed, context.progress)
     with tell_guards(checklist):
+        read_aftercare(context, history.pending, watch_s=options.watch_s)
         guarded = judge_guards(context, history, options, checklist)
         require_sense(options, guarded.history, guarded.position)
         checklist.require()
@@ -134,6 +136,10 @@ class _Deployment:
             report = finish_up_to_date(self.context, history, self.options)
             return replace(report, notes=notes)
         with self.so_far.step("guard"), tell_guards(self.checklist, self.so_far):
+            self.aftercare = read_aftercare(
+                self.context, history.pending, watch_s=self.options.watch_s
+            )
+            self.aftercare.look_before()
             guarded = judge_guards(self.context, history, self.options, self.checklist)
             require_sense(self.options, guarded.history, guarded.position)
             self.checklist.require()
@@ -165,12 +171,14 @@ class _Deployment:
                 self._back_up(ledger)
                 guarded = self._rehearse(guarded, ledger)
                 self.so_far.proofs = guarded.proofs
+                self.aftercare.begin(self.so_far)
                 clean_up(self.context, position)
                 with emit_signals(
                     self.context, guarded.history.pending, backwards=False
                 ) as self.so_far.added:
                     self._apply_all(guarded, ledger)
                     self._verify(guarded)
+                self.aftercare.finish(self.so_far, lambda: self._keep_alive(ledger))
             except (Exception, KeyboardInterrupt) as error:
                 self.turn.regain()
                 settlement = Settlement(
@@ -180,13 +188,21 @@ class _Deployment:
                     ledger,
                     may_revert=self.options.revert,
                 )
-                raise self._point_back(settlement.settle(error)) from error
+                failure = self._point_back(settlement.settle(error))
+                self.aftercare.fail(self.so_far, failure)
+                raise failure from error
             # A schema that was only put up with does not count as proven later.
             accepted = self.options.allow_drift and position.comparison.differences
             after = None if accepted else fetch_live_catalog(self.context)
             ledger.finish("done", after=after)
         self.so_far.update(state=DeployState.DEPLOYED, ledger_head=ledger.head)
         return self.so_far.report
+
+    def _keep_alive(self, ledger: Ledger) -> None:
+        """Let no session of this run seem idle for so long that it is ended."""
+        self.context.connect().execute("SELECT 1")
+        ledger.ping()
+        self.turn.check()
 
     def _rehearse(self, guarded: Guarded, ledger: Ledger) -> Guarded:
         if not guarded.needs_rehearsal:
@@ -287,10 +303,15 @@ class _Deployment:
         )
         log = StatementLog(self.context)
         self.so_far.done = done
+        proofs = self.so_far.proofs
+        proof = proofs.get(name) if proofs else None
 
         @contextmanager
         def observe(number: int, _operation: Operation) -> Iterator[None]:
-            with tell_operation(self.context, ledger, migration, number):
+            with (
+                tell_operation(self.context, ledger, migration, number),
+                require_rows_kept(self.context, migration, proof),
+            ):
                 yield
             self.so_far.done = number
 
@@ -321,7 +342,7 @@ class _Deployment:
                     operation=done + 1,
                     done=statements,
                 ),
-                verify=partial(require_verified, self.context, migration),
+                verify=partial(require_verified, self.context, migration, proof),
             )
         return recorded.after
 

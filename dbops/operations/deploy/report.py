@@ -20,6 +20,8 @@ from dbops.core.migration import MigrationId
 from dbops.core.progress import Progress, silent
 from dbops.core.proof import Proofs
 from dbops.core.rehearsal import RoundTrip
+from dbops.core.smoke import SmokeResult
+from dbops.core.watch import WatchReport
 from dbops.operations.deploy.added import Added
 from dbops.operations.deploy.waiting import Watcher
 from dbops.operations.pgbackrest.way_back import WayBack
@@ -89,6 +91,10 @@ class DeployReport:
     """The hash of the ledger's newest entry, to be kept elsewhere."""
     led_by: str | None = None
     """Another run, which did it while this one waited; None where this one did."""
+    smoke_checks: tuple[SmokeResult, ...] = ()
+    """Of the last time they ran."""
+    watch: WatchReport | None = None
+    """What `--watch` has shown."""
 
 
 class CutOff(StrEnum):
@@ -117,6 +123,8 @@ class DeployOptions:
     """Refuse where no migration is half done."""
     undo: bool = False
     """Take back what is done of the one that is, and nothing else."""
+    watch_s: float | None = None
+    """How long the server is watched afterwards; None: not at all."""
 
     @property
     def allow_drift(self) -> bool:

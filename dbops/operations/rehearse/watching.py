@@ -196,6 +196,11 @@ class Watch:
                     relation,
                     now.rows_changed - (before.rows_changed if before else 0),
                 )
+                add_rows(
+                    draft.deletes,
+                    relation,
+                    now.rows_deleted - (before.rows_deleted if before else 0),
+                )
                 self._note_filenode(draft, relation, now.filenode)
             relations = {**current.last.relations, **reading.relations}
             current.last = replace(reading, relations=relations)

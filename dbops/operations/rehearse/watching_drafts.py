@@ -29,6 +29,7 @@ class Draft:
     rewrites: dict[str, None] = field(default_factory=dict)
     scans: dict[str, int] = field(default_factory=dict)
     changes: dict[str, int] = field(default_factory=dict)
+    deletes: dict[str, int] = field(default_factory=dict)
     wal_bytes: int = 0
     words: dict[str, None] = field(default_factory=dict)
 
@@ -49,6 +50,7 @@ class Draft:
             wal_bytes=max(self.wal_bytes, 0),
             words=tuple(self.words),
             in_transaction=self.in_transaction,
+            deletes=_build_rows(self.deletes),
         )
 
 
