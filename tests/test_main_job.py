@@ -152,6 +152,7 @@ def test_the_main_job(site: Site) -> None:
         "dbops.0004_add_locks_kind",
         "dbops.0005_add_rehearsal",
         "dbops.0006_add_history",
+        "dbops.0007_add_kept_data",
         INITIAL,
     ]
 

@@ -83,6 +83,7 @@ def test_adopts_a_database_that_matches(existing: Target, run: Run) -> None:
         ("dbops", "0004_add_locks_kind"),
         ("dbops", "0005_add_rehearsal"),
         ("dbops", "0006_add_history"),
+        ("dbops", "0007_add_kept_data"),
         ("neuroagent", "0001_initial"),
     ]
     status = run("dbops_status", "--json").json

@@ -82,6 +82,7 @@ def test_deploys_backs_up_verifies_and_records(lab: Lab) -> None:
         "dbops.0004_add_locks_kind",
         "dbops.0005_add_rehearsal",
         "dbops.0006_add_history",
+        "dbops.0007_add_kept_data",
         f"{lab.app}.0001_initial",
     ]
     assert [step["name"] for step in report["steps"]] == [
@@ -131,6 +132,7 @@ def test_dry_run_changes_nothing(lab: Lab) -> None:
         "dbops.0004_add_locks_kind",
         "dbops.0005_add_rehearsal",
         "dbops.0006_add_history",
+        "dbops.0007_add_kept_data",
         f"{lab.app}.0001_initial",
     ]
     assert (

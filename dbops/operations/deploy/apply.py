@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -23,6 +24,7 @@ from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 from django.db.utils import Error, OperationalError
 
+from dbops.core.kept import Kept
 from dbops.core.statement import (
     StatementClass,
     classify_statement,
@@ -33,6 +35,7 @@ from dbops.errors import Busy
 from dbops.operations.context import Context
 from dbops.operations.deploy.added import AddedOperation, insert_added
 from dbops.operations.history import get_id
+from dbops.operations.kept.keep import Keeper
 from dbops.postgres.session import WHO_IS_AT_WORK, tell_error
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
@@ -178,6 +181,16 @@ class StatementLog:
     def __init__(self, context: Context) -> None:
         self._context = context
         self.statements: list[str] = []
+        self.keeper: Keeper | None = None
+        """Keeps what is dropped; None where nothing is kept."""
+        self.returned: tuple[Kept, ...] = ()
+        """What was filled in again on the way back."""
+
+    def begin(self) -> None:
+        """Forget an attempt that was rolled back."""
+        self.statements.clear()
+        if self.keeper is not None:
+            self.keeper.begin()
 
     def __call__(
         self,
@@ -190,12 +203,17 @@ class StatementLog:
         """Run one statement; alone in its transaction, again when it got no lock."""
         text = sql if isinstance(sql, str) else str(sql)
         self.statements.append(text)
+
+        def run(what: Any = sql) -> Any:
+            return execute(what, params, many, within)
+
+        attempt = run
+        if self.keeper is not None and self.keeper.concerns(text, params):
+            attempt = partial(self.keeper.run, text, run)
         if self._context.connection.in_atomic_block:
-            return execute(sql, params, many, within)
+            return attempt()
         self._set_lock_timeout(text)
-        return retry_on_lock_timeout(
-            lambda: execute(sql, params, many, within), self._context
-        )
+        return retry_on_lock_timeout(attempt, self._context)
 
     def _set_lock_timeout(self, text: str) -> None:
         patient = classify_statement(text) is StatementClass.PATIENT
@@ -289,7 +307,7 @@ def apply_migration(
     """
 
     def attempt() -> None:
-        log.statements.clear()
+        log.begin()
         executor = OneMigration(
             context.connection,
             within=lambda: _open_surroundings(context, migration, log, verify),
@@ -325,6 +343,8 @@ def _open_surroundings(
         set_lock_timeout(context.connect(), context.settings.lock_timeout_s, local=True)
         with connection.execute_wrapper(log):
             yield
+        if log.keeper is not None:
+            log.keeper.finish()
         verify()
 
 

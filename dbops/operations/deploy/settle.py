@@ -12,6 +12,7 @@ from django.db.utils import Error
 
 from dbops.core.catalog import Catalog
 from dbops.core.journal import Journal
+from dbops.core.kept import covers
 from dbops.core.migration import MigrationId
 from dbops.core.proof import find_removed
 from dbops.errors import (
@@ -38,6 +39,7 @@ from dbops.operations.schema import (
     find_position,
 )
 from dbops.postgres.indexes import drop_invalid_indexes
+from dbops.postgres.keeping import fetch_kept
 from dbops.postgres.ledger import Ledger
 from dbops.postgres.session import tell_error
 
@@ -145,7 +147,12 @@ class Settlement:
 
     def _find_removed(self, name: MigrationId) -> tuple[str, ...]:
         after = self.so_far.after.get(name) or self.expectation.stages[name][-1]
-        return find_removed(self.so_far.before[name], after)
+        kept = fetch_kept(self.context.connect(), name)
+        return tuple(
+            each
+            for each in find_removed(self.so_far.before[name], after)
+            if not covers(kept, *each.split(" ", 1))
+        )
 
     def _stop(
         self, cause: DbopsError, mine: Sequence[MigrationId], why: str

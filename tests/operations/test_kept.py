@@ -1,0 +1,213 @@
+"""What is dropped and kept, and what a rollback brings back of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from dbops.core.compare import Verdict, compare_catalogs
+from tests.databases import connect
+from tests.keeping import Keeper
+from tests.lab import Lab
+
+MODELS = """\
+migrations.CreateModel(
+    "Author",
+    [("id", models.BigAutoField(primary_key=True)),
+     ("name", models.CharField(max_length=50, unique=True))],
+),
+migrations.CreateModel(
+    "Thing",
+    [("id", models.BigAutoField(primary_key=True)),
+     ("name", models.CharField(max_length=50)),
+     ("summary", models.TextField(null=True)),
+     ("size", models.IntegerField(default=1)),
+     ("author", models.ForeignKey("Author", models.CASCADE, null=True))],
+),
+migrations.CreateModel(
+    "Review",
+    [("id", models.BigAutoField(primary_key=True)),
+     ("text", models.TextField(db_index=True)),
+     ("stars", models.IntegerField()),
+     ("thing", models.ForeignKey("Thing", models.CASCADE)),
+     ("answer", models.ForeignKey("self", models.CASCADE, null=True))],
+    options={"constraints": [
+        models.CheckConstraint(condition=models.Q(stars__gte=0), name="{app}_stars"),
+        models.UniqueConstraint(fields=["text", "thing"], name="{app}_once"),
+    ]},
+),
+migrations.RunSQL(
+    "CREATE TYPE mood AS ENUM ('sad', 'glad');"
+    "CREATE TABLE feeling (at timestamptz, mood mood, thing bigint);"
+    "CREATE TABLE loose (name text);"
+    "CREATE FUNCTION shout() RETURNS trigger LANGUAGE plpgsql AS"
+    " 'BEGIN NEW.name = upper(NEW.name); RETURN NEW; END';"
+    'CREATE TRIGGER shouts BEFORE UPDATE ON "{app}_thing"'
+    " FOR EACH ROW EXECUTE FUNCTION shout()",
+    migrations.RunSQL.noop,
+),
+"""
+ROWS = (
+    "INSERT INTO {app}_author (name) SELECT 'a' || n FROM generate_series(1, 5) AS n",
+    (
+        "INSERT INTO {app}_thing (name, summary, size, author_id) SELECT 't' || n,"
+        " CASE WHEN n % 3 > 0 THEN 's' || n END, n, n FROM generate_series(1, 5) AS n"
+    ),
+    (
+        "INSERT INTO {app}_review (text, stars, thing_id) SELECT 'r' || n, n, n"
+        " FROM generate_series(1, 5) AS n"
+    ),
+    "UPDATE {app}_review SET answer_id = 1 WHERE id = 5",
+    "INSERT INTO feeling SELECT now(), 'glad', n FROM generate_series(1, 4) AS n",
+    "INSERT INTO loose VALUES ('x'), ('x')",
+)
+KEEP = {"KEEP_DROPPED": 30}
+
+
+@pytest.fixture
+def lab(keeper: Keeper) -> Iterator[Lab]:
+    with keeper.open_lab(prepare) as lab:
+        yield lab
+
+
+def prepare(lab: Lab) -> None:
+    lab.write_migration("0001_initial", MODELS.replace("{app}", lab.app), down="")
+    run(lab, "dbops_deploy", "--no-backup")
+    lab.execute(*(each.format(app=lab.app) for each in ROWS))
+
+
+def run(lab: Lab, *arguments: str, **settings: Any) -> Any:
+    outcome = lab.run(*arguments, **(settings or KEEP))
+    assert outcome.code == 0, outcome.err + outcome.out
+    return outcome
+
+
+def drop_all(lab: Lab, *, atomic: bool = True) -> None:
+    """Drop tables and columns in all the ways that are understood."""
+    lab.write_migration(
+        "0002_drop_much",
+        'migrations.DeleteModel("Review"),'
+        'migrations.RemoveField("Thing", "summary"),'
+        'migrations.RemoveField("Thing", "author"),'
+        'migrations.RunSQL(\'ALTER TABLE IF EXISTS "{app}_thing" DROP COLUMN IF'
+        " EXISTS size CASCADE', state_operations=["
+        'migrations.RemoveField("Thing", "size")]),'
+        "migrations.RunSQL('DROP TABLE feeling, loose; DROP TYPE mood')".replace(
+            "{app}", lab.app
+        ),
+        atomic=atomic,
+    )
+
+
+def read(lab: Lab, query: str) -> list[Any]:
+    with connect(lab.target) as session:
+        return session.execute(query.format(app=lab.app).encode()).fetchall()
+
+
+def write_down(lab: Lab) -> None:
+    """Write the way back from what the server says of the start."""
+    app = lab.app
+    beside = lab.directory / app / "migrations/sql/0002_drop_much"
+    beside.mkdir(parents=True)
+    (beside / "down.sql").write_text(
+        f"""
+CREATE TYPE mood AS ENUM ('sad', 'glad');
+CREATE TABLE feeling (at timestamptz, mood mood, thing bigint);
+CREATE TABLE loose (name text);
+ALTER TABLE {app}_thing ADD COLUMN summary text;
+ALTER TABLE {app}_thing ADD COLUMN size integer NOT NULL DEFAULT 7;
+ALTER TABLE {app}_thing ALTER COLUMN size DROP DEFAULT;
+ALTER TABLE {app}_thing ADD COLUMN author_id bigint;
+"""
+        + lab.fetch_value(
+            "SELECT string_agg(format('ALTER TABLE %s ADD CONSTRAINT %I %s;',"
+            " conrelid::regclass, conname, pg_get_constraintdef(oid)), ' ')"
+            f" FROM pg_constraint WHERE conrelid = '{app}_thing'::regclass"
+            " AND contype = 'f'"
+        )
+        + lab.fetch_value(
+            "SELECT string_agg(indexdef || ';', ' ') FROM pg_indexes"
+            f" WHERE tablename = '{app}_thing' AND indexdef ~ 'author'"
+        )
+        + f"""
+CREATE TABLE {app}_review (id bigint NOT NULL GENERATED BY DEFAULT AS IDENTITY,
+  text text NOT NULL, stars integer NOT NULL, thing_id bigint NOT NULL,
+  answer_id bigint);
+"""
+        + lab.fetch_value(
+            "SELECT string_agg(format('ALTER TABLE %s ADD CONSTRAINT %I %s;',"
+            " conrelid::regclass, conname, pg_get_constraintdef(oid)), ' '"
+            " ORDER BY contype DESC)"
+            f" FROM pg_constraint WHERE conrelid = '{app}_review'::regclass"
+            " AND contype IN ('p', 'u', 'c', 'f')"
+        )
+        + lab.fetch_value(
+            "SELECT string_agg(indexdef || ';', ' ') FROM pg_indexes AS i"
+            f" WHERE tablename = '{app}_review' AND NOT EXISTS (SELECT FROM"
+            " pg_constraint WHERE conname = indexname)"
+        )
+    )
+
+
+@pytest.mark.parametrize("atomic", [True, False], ids=["atomic", "not atomic"])
+def test_brings_back_what_was_dropped_and_keeps_what_came_after(
+    lab: Lab, *, atomic: bool
+) -> None:
+    before = lab.fetch_catalog()
+    things = read(
+        lab, "SELECT id, name, summary, size, author_id FROM {app}_thing ORDER BY id"
+    )
+    reviews = read(lab, "TABLE {app}_review ORDER BY id")
+    feelings = read(lab, "SELECT * FROM feeling ORDER BY thing")
+    write_down(lab)
+    drop_all(lab, atomic=atomic)
+    run(lab, "dbops_deploy", "--no-backup")
+
+    assert run(lab, "dbops_drift", "--json").json["differences"] == []
+    assert read(lab, "SELECT to_regclass('{app}_review')") == [(None,)]
+    kept = {
+        (kind, name.replace(lab.app, "app")): rows
+        for kind, name, rows in read(
+            lab, "SELECT kind, name, rows FROM dbops_kept_data WHERE state = 'kept'"
+        )
+    }
+    assert kept == {
+        ("table", "app_review"): 5,
+        ("column", "app_thing.summary"): 4,
+        ("column", "app_thing.author_id"): 5,
+        ("column", "app_thing.size"): 5,
+        ("table", "feeling"): 4,
+        ("table", "loose"): 2,
+    }
+    lab.execute(
+        f"INSERT INTO {lab.app}_thing (name) VALUES ('new')",
+        f"DELETE FROM {lab.app}_thing WHERE id = 2",
+        f"DELETE FROM {lab.app}_author WHERE id = 3",
+    )
+    run(lab, "dbops_rollback", lab.app, "0001", "--yes", KEEP_DROPPED=0)
+
+    assert compare_catalogs(before, lab.fetch_catalog()).verdict is not (
+        Verdict.DIFFERENT
+    )
+    now = read(
+        lab, "SELECT id, name, summary, size, author_id FROM {app}_thing ORDER BY id"
+    )
+    things[2] = (*things[2][:4], None)  # Its author is gone.
+    assert now == [things[0], *things[2:], (6, "new", None, 7, None)]
+    assert read(lab, "TABLE {app}_review ORDER BY id") == [
+        each for each in reviews if each[3] != 2
+    ]
+    assert read(lab, "SELECT * FROM feeling ORDER BY thing") == feelings
+    assert read(lab, "SELECT * FROM loose") == [("x",), ("x",)]
+    lab.execute(
+        f"INSERT INTO {lab.app}_review (text, stars, thing_id) VALUES ('n', 1, 1)"
+    )
+    assert lab.fetch_value(f"SELECT max(id) FROM {lab.app}_review") == 6
+    assert read(lab, "SELECT DISTINCT state FROM dbops_kept_data") == [("returned",)]
+    assert read(
+        lab,
+        "SELECT count(*) FROM pg_class WHERE relnamespace = 'dbops_kept'::regnamespace",
+    ) == [(0,)]
+    assert run(lab, "dbops_history", "verify")
