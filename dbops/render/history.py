@@ -21,7 +21,7 @@ from dbops.operations.ledger.report import (
     RunReport,
     StepRecord,
 )
-from dbops.render.kept import render_kept, render_purge
+from dbops.render.kept import render_kept
 from dbops.render.text import build_facts, build_verdict, format_duration
 
 WIDTH = 80
@@ -54,10 +54,8 @@ MOST_MIGRATIONS = 5
 def render_history(report: Any) -> RenderableType:
     """Return the report's text, whichever subcommand it is of."""
     match report:
-        case KeptReport():
+        case KeptReport() | PurgeReport():
             return render_kept(report)
-        case PurgeReport():
-            return render_purge(report)
         case RunReport():
             return _render_run(report)
         case LedgerVerifyReport():

@@ -13,8 +13,10 @@ from dbops.operations.kept.purge import KeptRecord, KeptReport, PurgeReport
 from dbops.render.text import build_verdict
 
 
-def render_kept(report: KeptReport) -> RenderableType:
-    """Return what is kept, and how large it is."""
+def render_kept(report: KeptReport | PurgeReport) -> RenderableType:
+    """Return what is kept and how large it is, or what is not kept any more."""
+    if isinstance(report, PurgeReport):
+        return _render_purge(report)
     if not report.kept:
         return build_verdict("Nothing is kept of what was dropped", good=True)
     due = sum(each.is_over for each in report.kept)
@@ -24,8 +26,7 @@ def render_kept(report: KeptReport) -> RenderableType:
     return Group(*_list(report.kept), build_verdict(told, good=True))
 
 
-def render_purge(report: PurgeReport) -> RenderableType:
-    """Return what was dropped for good, or would be."""
+def _render_purge(report: PurgeReport) -> RenderableType:
     if not report.purged:
         return build_verdict(f"Nothing is over its time; {report.left} kept", good=True)
     how = "would be dropped for good" if report.dry_run else "dropped for good"

@@ -181,6 +181,13 @@ def test_brings_back_what_was_dropped_and_keeps_what_came_after(
         ("table", "feeling"): 4,
         ("table", "loose"): 2,
     }
+    [(statements,)] = read(
+        lab,
+        "SELECT sql FROM dbops_step WHERE migration = '0002_drop_much'"
+        " AND operation IS NULL",
+    )
+    assert statements.count(" SET SCHEMA ") == 2  # Of review and loose.
+    assert 'DROP TABLE "feeling"' in statements
     lab.execute(
         f"INSERT INTO {lab.app}_thing (name) VALUES ('new')",
         f"DELETE FROM {lab.app}_thing WHERE id = 2",
@@ -211,3 +218,118 @@ def test_brings_back_what_was_dropped_and_keeps_what_came_after(
         "SELECT count(*) FROM pg_class WHERE relnamespace = 'dbops_kept'::regnamespace",
     ) == [(0,)]
     assert run(lab, "dbops_history", "verify")
+
+
+def test_a_rehearsal_proves_that_all_comes_back(lab: Lab) -> None:
+    write_down(lab)
+    drop_all(lab)
+    allowed = ["checks", "doctor", "lock-budget", "old-release"]
+    settings = {"REHEARSE": True, "DEPLOY_ALLOW": allowed}
+
+    lossy = lab.run("dbops_deploy", "--json", **settings)
+    proven = run(lab, "dbops_deploy", "--json", **settings, **KEEP)
+
+    assert lossy.code == 4
+    error = lossy.json["error"]
+    assert "does not give back all" in error["message"]
+    assert 'keep what is dropped: DBOPS["KEEP_DROPPED"] = 30' in error["hint"]
+    assert proven.json["state"] == "deployed"
+    [told] = [
+        each["detail"] for each in proven.json["guards"] if each["name"] == "rehearsal"
+    ]
+    assert told.startswith("1 identical on backup ")
+
+
+def test_lists_what_is_kept_and_drops_it_after_its_time(lab: Lab) -> None:
+    write_down(lab)
+    drop_all(lab)
+    run(lab, "dbops_deploy", "--no-backup")
+
+    listed = run(lab, "dbops_history", "kept", "--json").json
+    told = run(lab, "dbops_history", "kept").out
+    early = run(lab, "dbops_history", "purge", "--yes", "--json").json
+
+    assert len(listed["kept"]) == 6
+    assert not any(each["is_over"] for each in listed["kept"])
+    assert listed["size_bytes"] == sum(each["size_bytes"] for each in listed["kept"])
+    assert "table loose: 2 rows, " in told
+    assert f"{lab.app}_thing.summary: 4 values" in told
+    assert (early["purged"], early["left"]) == ([], 6)
+    make_due(lab, "loose")
+    assert lab.run("dbops_history", "purge").code == 2  # Nobody is there to be asked.
+    dry = run(lab, "dbops_history", "purge", "--dry-run")
+    assert "1 would be dropped for good, " in dry.out
+    purged = run(lab, "dbops_history", "purge", "--yes", "--json").json
+    assert [each["name"] for each in purged["purged"]] == ["loose"]
+    make_due(lab, "feeling")
+    again = run(lab, "dbops_deploy", "--no-backup", "--json").json
+    assert again["notes"] == ["dropped for good, as its time was over: feeling"]
+    assert read(
+        lab,
+        "SELECT name FROM dbops_kept_data WHERE state = 'purged' AND ended_at > now()"
+        " - interval '1 h' ORDER BY name",
+    ) == [("feeling",), ("loose",)]
+    assert again["ledger_head"]
+    assert run(lab, "dbops_history", "verify")
+    assert run(lab, "dbops_drift", "--json").json["differences"] == []
+    run(lab, "dbops_rollback", lab.app, "0001", "--yes")
+    assert read(lab, "SELECT * FROM loose") == []
+    assert lab.fetch_value(f"SELECT count(summary) FROM {lab.app}_thing") == 4
+
+
+def make_due(lab: Lab, relation: str) -> None:
+    """Let the time of something be over since yesterday."""
+    lab.execute(
+        f"""DO $$ DECLARE place text; told jsonb; BEGIN
+        SELECT c.oid::regclass, d.description::jsonb INTO place, told
+          FROM pg_class AS c JOIN pg_description AS d ON d.objoid = c.oid
+         WHERE c.relnamespace = 'dbops_kept'::regnamespace
+           AND d.description::jsonb ->> 'name' = '{relation}';
+        told = jsonb_set(told, '{{until}}', to_jsonb(now() - interval '1 day'));
+        EXECUTE format('COMMENT ON TABLE %s IS %L', place, told);
+        END $$"""
+    )
+
+
+@pytest.mark.parametrize(
+    ("start", "drop", "note"),
+    [
+        (
+            "CREATE TABLE log (id int PRIMARY KEY) PARTITION BY LIST (id)",
+            "DROP TABLE log",
+            "log is not an ordinary table",
+        ),
+        (
+            "ALTER TABLE loose ADD color text",
+            "ALTER TABLE loose DROP color",
+            "column loose.color: its table has no primary key",
+        ),
+        ("SELECT 1", "DO $$ BEGIN DROP TABLE loose; END $$", "is not understood: DO"),
+    ],
+    ids=["partitioned", "no key", "hidden"],
+)
+def test_says_what_is_not_kept(lab: Lab, start: str, drop: str, note: str) -> None:
+    lab.write_migration(
+        "0002_start_and_drop",
+        f"migrations.RunSQL({start!r}), migrations.RunSQL({drop!r})",
+        down="SELECT 1",
+    )
+
+    report = run(lab, "dbops_deploy", "--no-backup", "--json").json
+
+    assert any("not kept: " in each and note in each for each in report["notes"])
+    assert run(lab, "dbops_history", "kept", "--json").json["kept"] == []
+
+
+def test_a_view_keeps_a_table_from_being_dropped_without_cascade(lab: Lab) -> None:
+    lab.execute("CREATE VIEW looser AS SELECT * FROM loose")
+    lab.write_migration(
+        "0002_drop_it", "migrations.RunSQL('DROP TABLE loose')", down="SELECT 1"
+    )
+
+    outcome = lab.run("dbops_deploy", "--no-backup", "--allow-drift", **KEEP)
+
+    assert outcome.code == 7, outcome.err
+    assert "other objects depend on it" in outcome.err
+    assert lab.fetch_value("SELECT count(*) FROM loose") == 2
+    assert lab.fetch_value("SELECT to_regnamespace('dbops_kept')") is None

@@ -107,10 +107,8 @@ class Command(DbopsCommand):
                 return export_ledger(context, options["file"])
             case HistoryAction.ACCEPT:
                 return accept_ledger(context)
-            case HistoryAction.KEPT:
-                return list_kept(context)
-            case HistoryAction.PURGE:
-                return purge(context, dry_run=options["dry_run"])
+            case HistoryAction.KEPT | HistoryAction.PURGE as action:
+                return _look_at_kept(context, action, options)
             case _:
                 return list_history(context, _read_filter(options))
 
@@ -119,6 +117,14 @@ class Command(DbopsCommand):
         if self.markdown:
             return Text(render_history_markdown(report))
         return render_history(report)
+
+
+def _look_at_kept(
+    context: Context, action: HistoryAction, options: dict[str, Any]
+) -> object:
+    if action is HistoryAction.KEPT:
+        return list_kept(context)
+    return purge(context, dry_run=options["dry_run"])
 
 
 def _read_filter(options: dict[str, Any]) -> HistoryFilter:
