@@ -565,5 +565,5 @@ def test_deploys_into_the_schema_of_the_search_path(lab: Lab) -> None:
     assert back.code == 0, back.err
     assert (
         lab.fetch_value("SELECT count(*) FROM pg_tables WHERE schemaname = 'App Data'")
-        == 7
+        == 8
     )

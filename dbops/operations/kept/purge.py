@@ -14,6 +14,7 @@ from dbops.core.kept import SCHEMA, Kept
 from dbops.core.migration import MigrationId
 from dbops.errors import Busy
 from dbops.operations.context import Context
+from dbops.operations.ledger.report import HistoryAction
 from dbops.postgres.chain import chain_exists, fetch_head
 from dbops.postgres.keeping import drop_kept, fetch_kept
 from dbops.postgres.session import WHO_IS_AT_WORK, Connection, open_session
@@ -44,6 +45,7 @@ class KeptRecord:
 class KeptReport:
     """What is kept of dropped tables and columns, the oldest first."""
 
+    action: HistoryAction = HistoryAction.KEPT
     kept: tuple[KeptRecord, ...] = ()
     size_bytes: int = 0
 
@@ -52,6 +54,7 @@ class KeptReport:
 class PurgeReport:
     """What was over its time, and dropped."""
 
+    action: HistoryAction = HistoryAction.PURGE
     purged: tuple[KeptRecord, ...] = ()
     size_bytes: int = 0
     left: int = 0
