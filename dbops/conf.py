@@ -44,6 +44,9 @@ class Settings:
     """Names (with `*`) of tables and other objects that belong to somebody else."""
     pg_bin: str = ""
     """Directory of pg_dump and pg_restore, looked at before all others."""
+    keep_dropped: float = 0
+    """For how many days tables and columns that a deployment drops are kept, so that a
+    rollback brings back their rows and values; default 0: they are not kept."""
     rehearse: bool = True
     """Whether `dbops_deploy` rehearses what was not rehearsed today."""
     deploy_allow: tuple[str, ...] = ()

@@ -190,6 +190,41 @@ class Rehearsal(models.Model):
         return f"{self.app}.{self.migration} {self.round_trip}"
 
 
+class KeptData(models.Model):
+    """A table or column that a migration dropped, and that was kept for a while."""
+
+    class State(models.TextChoices):
+        KEPT = "kept", _("kept")
+        RETURNED = "returned", _("brought back by a rollback")
+        PURGED = "purged", _("dropped, as its time was over")
+
+    id = models.UUIDField(primary_key=True)
+    deployment = models.ForeignKey(
+        Deployment, on_delete=models.CASCADE, related_name="kept_data"
+    )
+    kind = models.TextField(help_text=_("table or column"))
+    name = models.TextField()
+    place = models.TextField(help_text=_("where it is"))
+    app = models.TextField()
+    migration = models.TextField()
+    rows = models.BigIntegerField(help_text=_("of a column, its values"))
+    is_estimate = models.BooleanField(help_text=_("whether nobody counted them"))
+    size_bytes = models.BigIntegerField()
+    dropped_at = models.DateTimeField()
+    until = models.DateTimeField()
+    state = models.TextField(choices=State.choices)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "dbops_kept_data"
+        ordering = ("-dropped_at",)
+        verbose_name = _("kept data")
+        verbose_name_plural = _("kept data")
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.state}"
+
+
 class Entry(models.Model):
     """What was written to one row of the ledger, chained by hash to what was before.
 

@@ -40,6 +40,7 @@ from dbops.operations.develop.push import PushReport
 from dbops.operations.develop.reset import ResetReport
 from dbops.operations.doctor.doctor import DoctorReport
 from dbops.operations.drift.drift import DriftReport
+from dbops.operations.kept.purge import KeptReport, PurgeReport
 from dbops.operations.ledger.report import (
     AcceptReport,
     ExportReport,
@@ -105,6 +106,8 @@ HISTORY_REPORTS: dict[HistoryAction, Any] = {
     HistoryAction.VERIFY: LedgerVerifyReport,
     HistoryAction.EXPORT: ExportReport,
     HistoryAction.ACCEPT: AcceptReport,
+    HistoryAction.KEPT: KeptReport,
+    HistoryAction.PURGE: PurgeReport,
 }
 SUBCOMMANDS = [
     ("dbops_backups", action, report) for action, report in BACKUPS_REPORTS.items()

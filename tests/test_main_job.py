@@ -154,6 +154,7 @@ def test_the_main_job(site: Site) -> None:
         "dbops.0006_add_history",
         "dbops.0007_add_turns",
         "dbops.0008_add_operations",
+        "dbops.0009_add_kept_data",
         INITIAL,
     ]
 

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from dbops.models import BackupRecord, Deployment, Rehearsal, Step
+from dbops.models import BackupRecord, Deployment, KeptData, Rehearsal, Step
 
 if TYPE_CHECKING:
     StepBase = admin.TabularInline[Step, Deployment]
     DeploymentBase = admin.ModelAdmin[Deployment]
     BackupBase = admin.ModelAdmin[BackupRecord]
     RehearsalBase = admin.ModelAdmin[Rehearsal]
+    KeptBase = admin.ModelAdmin[KeptData]
 else:
     StepBase = admin.TabularInline
-    DeploymentBase = BackupBase = RehearsalBase = admin.ModelAdmin
+    DeploymentBase = BackupBase = RehearsalBase = KeptBase = admin.ModelAdmin
 
 
 class ReadOnly:
@@ -76,3 +77,19 @@ class RehearsalAdmin(ReadOnly, RehearsalBase):
 
     list_display = ("rehearsed_at", "app", "migration", "round_trip", "duration_s")
     list_filter = ("round_trip", "app")
+
+
+@admin.register(KeptData)
+class KeptDataAdmin(ReadOnly, KeptBase):
+    """What was kept of dropped tables and columns, and what became of it."""
+
+    list_display = (
+        "dropped_at",
+        "kind",
+        "name",
+        "rows",
+        "size_bytes",
+        "until",
+        "state",
+    )
+    list_filter = ("state", "kind")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from dbops.core.catalog import ObjectKind
 from dbops.core.compare import Comparison, Difference, DifferenceKind, Verdict
+from dbops.core.kept import Kept
 from dbops.core.migration import MigrationId
 from dbops.core.origins import Origins
 from dbops.core.row_contents import RowsDiffer, TableSums, compare_sums, find_made_again
@@ -124,6 +125,22 @@ def judge_round_trip(
         losses=tuple(losses),
         notes=tuple(map(str, schema.notes)),
     )
+
+
+def drop_kept_losses(judgement: Judgement, returned: Collection[Kept]) -> Judgement:
+    """Leave out what rows of later would lose: those are kept and come back, too."""
+    kept = {each.name for each in returned}
+    losses = tuple(
+        each
+        for each in judgement.losses
+        if not (each.is_latent and {*each.name.split(", ")} <= kept)
+    )
+    if len(losses) == len(judgement.losses):
+        return judgement
+    round_trip = judgement.round_trip
+    if not losses:
+        round_trip = RoundTrip.EQUIVALENT if judgement.notes else RoundTrip.IDENTICAL
+    return replace(judgement, losses=losses, round_trip=round_trip)
 
 
 def _build_loss(each: Difference, origins: Origins, migration: MigrationId) -> Loss:

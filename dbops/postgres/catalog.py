@@ -20,6 +20,7 @@ from dbops.core.describe import (
     describe_object,
     describe_sequence,
 )
+from dbops.core.kept import is_kept
 from dbops.errors import Busy, ServerFailed
 from dbops.postgres.session import WHO_IS_AT_WORK
 from dbops.sql import load
@@ -57,9 +58,10 @@ def fetch_catalog(
     one, its uncommitted changes are seen, and it stays as it was. Tables that a view or
     an expression names are locked ACCESS SHARE while being read.
 
-    Left out: owners, grants, security labels, tablespaces; members of extensions;
-    casts, operators, operator classes, collations, text search objects, languages,
-    foreign servers, publications, event triggers, base types; the names of PostgreSQL
+    Left out: what dbops keeps of dropped tables and columns; owners, grants, security
+    labels, tablespaces; members of extensions; casts, operators, operator classes,
+    collations, text search objects, languages, foreign servers, publications, event
+    triggers, base types; the names of PostgreSQL
     18's NOT NULL constraints; triggers of foreign keys that were switched off.
 
     Raises:
@@ -86,7 +88,7 @@ def fetch_readable_catalog(
         for name, fetch in _list_fetches(connection):
             try:
                 with connection.transaction():
-                    objects += fetch()
+                    objects += [each for each in fetch() if not is_kept(each)]
             except (psycopg.errors.LockNotAvailable, psycopg.errors.InternalError_):
                 what = name.removeprefix("catalog_")
                 left[what] = "another session holds a lock in the way"
@@ -95,7 +97,7 @@ def fetch_readable_catalog(
 
 def _fetch_objects(connection: psycopg.Connection) -> Iterator[SchemaObject]:
     for _, fetch in _list_fetches(connection):
-        yield from fetch()
+        yield from (each for each in fetch() if not is_kept(each))
 
 
 def _list_fetches(

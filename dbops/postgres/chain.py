@@ -33,6 +33,7 @@ ATTESTED = {
     "dbops_backup": "backup_id",
     "dbops_step": "id",
     "dbops_rehearsal": "id",
+    "dbops_kept_data": "id",
 }
 """The ledger's tables and their primary keys, in an order that foreign keys allow."""
 ENTRIES = "dbops_entry"

@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from dbops.core.words import count_of, shorten
+from dbops.operations.kept.purge import KeptReport, PurgeReport
 from dbops.operations.ledger.report import (
     AcceptReport,
     ExportReport,
@@ -20,6 +21,7 @@ from dbops.operations.ledger.report import (
     RunReport,
     StepRecord,
 )
+from dbops.render.kept import render_kept
 from dbops.render.text import build_facts, build_verdict, format_duration
 
 WIDTH = 80
@@ -52,6 +54,8 @@ MOST_MIGRATIONS = 5
 def render_history(report: Any) -> RenderableType:
     """Return the report's text, whichever subcommand it is of."""
     match report:
+        case KeptReport() | PurgeReport():
+            return render_kept(report)
         case RunReport():
             return _render_run(report)
         case LedgerVerifyReport():

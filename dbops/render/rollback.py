@@ -29,6 +29,10 @@ def render_rollback(report: RollbackReport) -> RenderableType:
             [
                 ("Taken back", "\n".join(map(str, report.unapplied))),
                 ("Proof", "\n".join(map(_tell_proof, report.steps))),
+                (
+                    "Would go" if report.dry_run else "Gone",
+                    "\n".join(map(str, report.losses)),
+                ),
                 ("Rehearsed now", _tell_rehearsal(report.rehearsal)),
                 *list_way_back(report.restore_point),
                 ("Noted", "\n".join(report.notes)),

@@ -85,6 +85,7 @@ def test_adopts_a_database_that_matches(existing: Target, run: Run) -> None:
         ("dbops", "0006_add_history"),
         ("dbops", "0007_add_turns"),
         ("dbops", "0008_add_operations"),
+        ("dbops", "0009_add_kept_data"),
         ("neuroagent", "0001_initial"),
     ]
     status = run("dbops_status", "--json").json

@@ -228,6 +228,7 @@ def test_an_old_ledger_is_read_and_written(held: Lab) -> None:
         "dbops.0006_add_history",
         "dbops.0007_add_turns",
         "dbops.0008_add_operations",
+        "dbops.0009_add_kept_data",
         f"{held.app}.0001_initial",
     ]
     assert held.fetch_value("SELECT digest FROM dbops_step").startswith("1:")

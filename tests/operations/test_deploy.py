@@ -84,6 +84,7 @@ def test_deploys_backs_up_verifies_and_records(lab: Lab) -> None:
         "dbops.0006_add_history",
         "dbops.0007_add_turns",
         "dbops.0008_add_operations",
+        "dbops.0009_add_kept_data",
         f"{lab.app}.0001_initial",
     ]
     assert [step["name"] for step in report["steps"]] == [
@@ -135,6 +136,7 @@ def test_dry_run_changes_nothing(lab: Lab) -> None:
         "dbops.0006_add_history",
         "dbops.0007_add_turns",
         "dbops.0008_add_operations",
+        "dbops.0009_add_kept_data",
         f"{lab.app}.0001_initial",
     ]
     assert (
@@ -571,5 +573,5 @@ def test_deploys_into_the_schema_of_the_search_path(lab: Lab) -> None:
     assert back.code == 0, back.err
     assert (
         lab.fetch_value("SELECT count(*) FROM pg_tables WHERE schemaname = 'App Data'")
-        == 9
+        == 10
     )

@@ -190,5 +190,5 @@ def test_an_empty_database_has_everything_pending(
     assert not report.has_ledger
     assert report.runs == ()
     assert report.applied == ()
-    assert len(report.pending) == 9
+    assert len(report.pending) == 10
     assert report.verdict.safe

@@ -14,6 +14,7 @@ from dbops.errors import UsageError
 from dbops.management.base import DbopsCommand, add_yes_option
 from dbops.models import Deployment
 from dbops.operations.context import Context
+from dbops.operations.kept.purge import list_kept, purge
 from dbops.operations.ledger.accept import accept_ledger
 from dbops.operations.ledger.history import (
     HistoryFilter,
@@ -31,6 +32,8 @@ HELP = {
     HistoryAction.VERIFY: "was any row edited, deleted or inserted?",
     HistoryAction.EXPORT: "write the ledger to a file, as JSON Lines",
     HistoryAction.ACCEPT: "attest rows that were written past the chain, as they are",
+    HistoryAction.KEPT: "what is kept of dropped tables and columns, until when",
+    HistoryAction.PURGE: "drop for good what was kept and is over its time",
 }
 
 
@@ -40,15 +43,22 @@ class Command(DbopsCommand):
     help = (
         "The ledger: what ran, when, by whom and from where, how long, what a "
         "rehearsal foretold, which guards were let pass, and how it ended. All but "
-        "accept only read. "
+        "accept and purge only read. "
         "Exit code 3: verify found what is not as it was written."
     )
 
     effect = "attests what was written past the chain, in the ledger of"
 
     def needs_consent(self, options: dict[str, Any]) -> bool:
-        """Ask before an edit is accepted."""
-        return bool(options["action"] is HistoryAction.ACCEPT)
+        """Ask before an edit is accepted, or something is gone for good."""
+        changing = {HistoryAction.ACCEPT, HistoryAction.PURGE}
+        return options["action"] in changing and not options.get("dry_run")
+
+    def find_effect(self, options: dict[str, Any]) -> str:
+        """Return what it does to the database it asks for."""
+        if options["action"] is HistoryAction.PURGE:
+            return "drops for good what is kept over its time in"
+        return self.effect
 
     def add_options(self, parser: CommandParser) -> None:
         """Declare the subcommands, and the filters of the list."""
@@ -74,6 +84,12 @@ class Command(DbopsCommand):
         export.add_argument("file", metavar="FILE", help="is replaced if it is there")
         accept = add(HistoryAction.ACCEPT)
         add_yes_option(accept, help_text="do not ask for the database's name")
+        add(HistoryAction.KEPT)
+        purging = add(HistoryAction.PURGE)
+        purging.add_argument(
+            "--dry-run", action="store_true", help="the same report, and nothing done"
+        )
+        add_yes_option(purging, help_text="do not ask for the database's name")
 
     def operate(self, context: Context, options: dict[str, Any]) -> object:
         """Do what the subcommand says."""
@@ -91,6 +107,8 @@ class Command(DbopsCommand):
                 return export_ledger(context, options["file"])
             case HistoryAction.ACCEPT:
                 return accept_ledger(context)
+            case HistoryAction.KEPT | HistoryAction.PURGE as action:
+                return _look_at_kept(context, action, options)
             case _:
                 return list_history(context, _read_filter(options))
 
@@ -99,6 +117,14 @@ class Command(DbopsCommand):
         if self.markdown:
             return Text(render_history_markdown(report))
         return render_history(report)
+
+
+def _look_at_kept(
+    context: Context, action: HistoryAction, options: dict[str, Any]
+) -> object:
+    if action is HistoryAction.KEPT:
+        return list_kept(context)
+    return purge(context, dry_run=options["dry_run"])
 
 
 def _read_filter(options: dict[str, Any]) -> HistoryFilter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from dbops.errors import UsageError
 from dbops.management.base import DbopsCommand, add_change_options
 from dbops.operations.context import Context
 from dbops.operations.deploy.goal import Goal, ToDeployment, ToMigration
+from dbops.operations.deploy.loss_quote import quote_goal
 from dbops.operations.deploy.rollback import roll_back
 from dbops.operations.deploy.rollback_plan import RollbackReport
 from dbops.operations.rehearse.rollback import rehearse_rollback
@@ -63,6 +65,13 @@ class Command(DbopsCommand):
         # Before anybody is asked.
         self.goal = _read_goal(options)
         return super()._run(options)
+
+    def _confirm(self, context: Context, options: dict[str, Any]) -> None:
+        if not options["yes"] and sys.stdin.isatty():
+            quote = quote_goal(context, self.goal)
+            for line in (*quote.losses, *quote.notes):
+                self.stderr.write(str(line), style_func=str)
+        super()._confirm(context, options)
 
     def operate(self, context: Context, options: dict[str, Any]) -> RollbackReport:
         """Take back what came after it."""

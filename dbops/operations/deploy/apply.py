@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -27,6 +28,7 @@ from django.db.migrations.state import ProjectState
 from django.db.utils import Error, OperationalError
 
 from dbops.core.gaps import WantedLock
+from dbops.core.kept import Kept
 from dbops.core.statement import (
     StatementClass,
     classify_statement,
@@ -38,6 +40,7 @@ from dbops.operations.context import Context
 from dbops.operations.deploy.added import AddedOperation, insert_added
 from dbops.operations.deploy.gaps import build_gaps
 from dbops.operations.history import get_id
+from dbops.operations.kept.keep import Keeper
 from dbops.postgres.session import WHO_IS_AT_WORK, tell_error
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
@@ -237,6 +240,16 @@ class StatementLog:
         self._context = context
         self.statements: list[str] = []
         self.gaps = build_gaps(context)
+        self.keeper: Keeper | None = None
+        """Keeps what is dropped; None where nothing is kept."""
+        self.returned: tuple[Kept, ...] = ()
+        """What was filled in again on the way back."""
+
+    def begin(self) -> None:
+        """Forget an attempt that was rolled back."""
+        self.statements.clear()
+        if self.keeper is not None:
+            self.keeper.begin()
 
     def __call__(
         self,
@@ -250,16 +263,23 @@ class StatementLog:
         text = sql if isinstance(sql, str) else str(sql)
         self.statements.append(text)
         values = None if many else params
+
+        def run(what: Any = sql) -> Any:
+            return execute(what, params, many, within)
+
+        attempt = run
+        if self.keeper is not None and self.keeper.concerns(text, params):
+            attempt = partial(self.keeper.run, text, run)
         if self._context.connection.in_atomic_block:
             if self.gaps:
                 self.gaps.ask(text, values)
-            return execute(sql, params, many, within)
+            return attempt()
 
-        def attempt() -> Any:
+        def attempt_alone() -> Any:
             self.prepare(text, values)
-            return execute(sql, params, many, within)
+            return attempt()
 
-        return retry_on_lock_timeout(attempt, self._context)
+        return retry_on_lock_timeout(attempt_alone, self._context)
 
     def prepare(self, text: str, params: Any = None) -> None:
         """Outside of a transaction, choose how a statement waits for its locks."""
@@ -363,7 +383,7 @@ def apply_migration(
     log.gaps = build_gaps(context, migration.operations, locks)
 
     def attempt() -> None:
-        log.statements.clear()
+        log.begin()
         if log.gaps and migration.atomic:
             log.gaps.wait()
         executor = OneMigration(
@@ -410,8 +430,11 @@ def _open_surroundings(
         hold_turn(context)
         if log.gaps:
             log.gaps.take()
-        with verify(), connection.execute_wrapper(log):
-            yield
+        with verify():
+            with connection.execute_wrapper(log):
+                yield
+            if log.keeper is not None:
+                log.keeper.finish()
 
 
 def hold_turn(context: Context) -> None:

@@ -20,6 +20,7 @@ from dbops.core.guards import (
 from dbops.core.migration import MigrationId
 from dbops.core.progress import Progress
 from dbops.core.proof import Proofs, list_no_way_back, tell_breaks, tell_verdicts
+from dbops.core.rehearsal import RoundTrip
 from dbops.core.sql_script import Irreversible
 from dbops.core.words import count_of
 from dbops.errors import DbopsError, Refused, UsageError
@@ -201,8 +202,19 @@ def look_at_ways_back(
         GuardName.WAY_BACK,
         problems,
         f"{len(declared)} declared irreversible" if declared else "",
-        hint="manage.py dbops_rehearse",
+        hint=_advise_way_back(context, proofs),
     )
+
+
+def _advise_way_back(context: Context, proofs: Proofs | None) -> str:
+    hint = "manage.py dbops_rehearse"
+    lossy = proofs and any(
+        each.round_trip is RoundTrip.LOSSY and not each.leads_back
+        for each in proofs.migrations
+    )
+    if lossy and not context.settings.keep_dropped:
+        return f'{hint}; or keep what is dropped: DBOPS["KEEP_DROPPED"] = 30 (days)'
+    return hint
 
 
 def _is_declared(context: Context, migration: Migration) -> bool:

@@ -53,6 +53,8 @@ from dbops.operations.deploy.settle import Mismatch, Settlement, clean_up
 from dbops.operations.deploy.statements import observe_statements
 from dbops.operations.deploy.verify import require_rows_kept, require_verified
 from dbops.operations.history import History, get_id, read_history
+from dbops.operations.kept.keep import keep_dropped
+from dbops.operations.kept.purge import purge_when_due
 from dbops.operations.pgbackrest.engine import uses_pgbackrest
 from dbops.operations.pgbackrest.way_back import (
     ensure_backup,
@@ -90,7 +92,17 @@ def deploy(context: Context, options: DeployOptions) -> DeployReport:
 
 def _lead(context: Context, options: DeployOptions, turn: Turn) -> DeployReport:
     with watch_locks(context) as watched:
-        return _Deployment(watched, options, turn).run()
+        return _purge(watched, _Deployment(watched, options, turn).run())
+
+
+def _purge(context: Context, report: DeployReport) -> DeployReport:
+    """Drop what was kept of earlier deployments and is over its time."""
+    purged = purge_when_due(context)
+    if not purged.purged:
+        return report
+    names = ", ".join(each.name for each in purged.purged)
+    note = f"dropped for good, as its time was over: {names}"
+    return replace(report, notes=(*report.notes, note), ledger_head=purged.ledger_head)
 
 
 def _plan(context: Context, history: History, options: DeployOptions) -> DeployReport:
@@ -301,7 +313,12 @@ class _Deployment:
         self.context.progress(
             f"applying {name}" + (f", from operation {done + 1}" if done else "")
         )
-        log = StatementLog(self.context)
+        log = keep_dropped(
+            self.context,
+            StatementLog(self.context),
+            name,
+            deployment=ledger.deployment_id,
+        )
         self.so_far.done = done
         proofs = self.so_far.proofs
         proof = proofs.get(name) if proofs else None
@@ -344,6 +361,9 @@ class _Deployment:
                 ),
                 verify=partial(require_verified, self.context, migration, proof),
             )
+        if log.keeper is not None:
+            notes = (*self.so_far.report.notes, *log.keeper.notes)
+            self.so_far.update(notes=notes)
         return recorded.after
 
     def _verify(self, guarded: Guarded) -> None:

@@ -16,6 +16,7 @@ from dbops.operations.deploy.apply import (
 )
 from dbops.operations.deploy.settle import clean_up
 from dbops.operations.history import History, get_id
+from dbops.operations.kept.give_back import fill_in
 from dbops.operations.schema import (
     Expectation,
     Position,
@@ -130,6 +131,7 @@ def take_back_half(
         context.connection.schema_editor(atomic=False) as editor,
     ):
         part.unapply(state, editor)
+    log.returned = fill_in(context, get_id(half.migration))
     live = fetch_live_catalog(context)
     comparison = half.expectation.rules.compare(half.expectation.applied, live)
     if comparison.differences:

@@ -57,6 +57,8 @@ def read_proofs(
     run = next(iter(plain.values())).get("run")
     if run is None:  # Written by a release that did not keep it.
         return None
+    if run.get("keeps", False) != (context.settings.keep_dropped > 0):
+        return None  # What was lost there is kept now, or the other way round.
     exposed = () if first.backup_id else _list_holders(live)
     return Proofs(
         migrations=tuple(

@@ -33,6 +33,7 @@ from dbops.operations.deploy.half_applied import (
     find_half_applied,
     take_back_half,
 )
+from dbops.operations.deploy.loss_quote import add_losses
 from dbops.operations.deploy.rollback_plan import (
     Plan,
     RollbackReport,
@@ -89,7 +90,8 @@ def roll_back(
         history = read_history(context)
         plan = build_plan(context, history, goal)
         half = find_half_applied(context, history, find_half_app(history, goal))
-        return add_evidence(context, history, build_report(goal, plan, half))
+        report = add_evidence(context, history, build_report(goal, plan, half))
+        return add_losses(context, history, plan, report)
     with (
         open_turn(context, "rollback", wait_s=lock_wait_s) as (led, turn),
         watch_locks(led) as watched,
@@ -104,6 +106,7 @@ def _roll_back(context: Context, turn: Turn, goal: Goal) -> RollbackReport:
     half = find_half_applied(context, history, find_half_app(history, goal))
     report = add_evidence(context, history, build_report(goal, plan, half))
     report = replace(report, dry_run=False, notes=notes)
+    report = add_losses(context, history, plan, report)
     if not report.steps:
         return report
     install_ledger(context, history)

@@ -9,6 +9,7 @@ from datetime import datetime
 from django.db.migrations import Migration
 
 from dbops.core.compare import Difference
+from dbops.core.loss import Loss
 from dbops.core.migration import MigrationId
 from dbops.core.sql_script import Script
 from dbops.core.statement import mask_secrets
@@ -76,6 +77,8 @@ class RollbackReport:
     """None where nobody asked for one now."""
     release: str = ""
     """The git revision that was deployed last with this schema, if one was."""
+    losses: tuple[Loss, ...] = ()
+    """What it destroys, as counted before it began."""
 
 
 Plan = Sequence[tuple[Migration, Way]]

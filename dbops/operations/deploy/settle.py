@@ -13,6 +13,7 @@ from django.db.utils import Error
 
 from dbops.core.catalog import Catalog
 from dbops.core.journal import Journal
+from dbops.core.kept import covers
 from dbops.core.migration import MigrationId
 from dbops.core.proof import find_removed
 from dbops.core.words import count_of
@@ -41,6 +42,7 @@ from dbops.operations.schema import (
     read_journal,
 )
 from dbops.postgres.indexes import drop_invalid_indexes
+from dbops.postgres.keeping import fetch_kept
 from dbops.postgres.ledger import Ledger
 from dbops.postgres.session import tell_error
 
@@ -148,7 +150,12 @@ class Settlement:
 
     def _find_removed(self, name: MigrationId) -> tuple[str, ...]:
         after = self.so_far.after.get(name) or fetch_live_catalog(self.context)
-        return find_removed(self.so_far.before[name], after)
+        kept = fetch_kept(self.context.connect(), name)
+        return tuple(
+            each
+            for each in find_removed(self.so_far.before[name], after)
+            if not covers(kept, *each.split(" ", 1))
+        )
 
     def _stop(
         self, cause: DbopsError, mine: Sequence[MigrationId], why: str

@@ -25,6 +25,7 @@ from dbops.operations.deploy.apply import (
 )
 from dbops.operations.deploy.run import forget_migration
 from dbops.operations.history import get_id
+from dbops.operations.kept.give_back import fill_in
 from dbops.operations.sql_files.files import (
     get_sql_directory,
     is_project_migration,
@@ -105,7 +106,12 @@ def unapply_migration(
         Busy: the locks were not had within the budget.
         django.db.Error, psycopg.Error, or what `check` raises.
     """
-    case = _Case(context, migration, log, check, added)
+
+    def fill_and_check() -> None:
+        log.returned = fill_in(context, get_id(migration))
+        check()
+
+    case = _Case(context, migration, log, fill_and_check, added)
     match way:
         case Script(transactional=False):
             _run_one_by_one(case, way)

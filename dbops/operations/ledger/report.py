@@ -21,6 +21,8 @@ class HistoryAction(StrEnum):
     VERIFY = "verify"
     EXPORT = "export"
     ACCEPT = "accept"
+    KEPT = "kept"
+    PURGE = "purge"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

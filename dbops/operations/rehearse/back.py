@@ -10,7 +10,13 @@ from django.db.migrations import Migration
 
 from dbops.core.catalog import Catalog, ObjectKind
 from dbops.core.hold_times import LockTaken, find_holds
-from dbops.core.rehearsal import Judgement, RoundTrip, Stage, judge_round_trip
+from dbops.core.rehearsal import (
+    Judgement,
+    RoundTrip,
+    Stage,
+    drop_kept_losses,
+    judge_round_trip,
+)
 from dbops.core.row_contents import TableSums
 from dbops.core.sql_script import Irreversible, Script, Unwritten
 from dbops.operations.context import Context
@@ -83,10 +89,10 @@ def go_back(course: Course, way: Way) -> None:
 
     if isinstance(way, Script) and not way.transactional:
         course.is_known = False
+    log = StatementLog(context)
     with failing(course, Stage.BACK):
-        unapply_migration(
-            context, migration, way, log=StatementLog(context), check=look
-        )
+        unapply_migration(context, migration, way, log=log, check=look)
+    course.returned = log.returned
     ended_s = meter.now()
     course.note_locks(tuple(locks))
     course.rehearsal = replace(
@@ -118,6 +124,7 @@ def judge(course: Course, *, zone: str) -> Judgement:
         origins=ground.origins,
         migration=get_id(course.migration),
     )
+    judgement = drop_kept_losses(judgement, course.returned)
     if not zone or not judgement.losses:
         return judgement
     losses = tuple(

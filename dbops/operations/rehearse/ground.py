@@ -13,6 +13,7 @@ from django.db.migrations import Migration
 from dbops.core.catalog import Catalog, Key, ObjectKind
 from dbops.core.compare import Comparison, Difference, compare_catalogs
 from dbops.core.hold_times import LockTaken
+from dbops.core.kept import Kept
 from dbops.core.lock_modes import LockMode
 from dbops.core.migration import MigrationId
 from dbops.core.rehearsal import Failure, Stage
@@ -93,6 +94,8 @@ class Course:
     """Tables whose rows may be others."""
     is_known: bool = True
     """Whether the two sets are whole: of what has no transaction nobody knows."""
+    returned: tuple[Kept, ...] = ()
+    """What was dropped, kept, and filled in again on the way back."""
 
     @property
     def context(self) -> Context:

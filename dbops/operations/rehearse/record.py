@@ -33,7 +33,10 @@ def record_report(context: Context, history: History, report: RehearseReport) ->
         try:
             record_rehearsals(
                 session,
-                [_build_entry(history, report, each) for each in report.migrations],
+                [
+                    _build_entry(context, history, report, each)
+                    for each in report.migrations
+                ],
                 server_version=report.server_version,
                 backup_id=report.backup_id or "",
             )
@@ -47,10 +50,17 @@ def record_report(context: Context, history: History, report: RehearseReport) ->
 
 
 def _build_entry(
-    history: History, report: RehearseReport, each: MigrationRehearsal
+    context: Context,
+    history: History,
+    report: RehearseReport,
+    each: MigrationRehearsal,
 ) -> RehearsalEntry:
     migration = history.find(each.id)
-    run = {"breaks": build_plain(report.breaks), "left": build_plain(report.left)}
+    run = {
+        "breaks": build_plain(report.breaks),
+        "left": build_plain(report.left),
+        "keeps": context.settings.keep_dropped > 0,
+    }
     return RehearsalEntry(
         migration=each.id,
         digest=digest_migration(migration),

@@ -10,6 +10,8 @@ from django.db.migrations.operations.base import Operation
 
 from dbops.operations.context import Context
 from dbops.operations.deploy.apply import StatementLog, apply_migration
+from dbops.operations.history import get_id
+from dbops.operations.kept.keep import keep_dropped
 
 
 def apply_plainly(context: Context, migration: Migration) -> None:
@@ -19,7 +21,8 @@ def apply_plainly(context: Context, migration: Migration) -> None:
         Busy: the locks were not had within the budget.
         django.db.Error, or whatever the migration raises.
     """
-    apply_migration(context, migration, log=StatementLog(context), observe=_look_away)
+    log = keep_dropped(context, StatementLog(context), get_id(migration))
+    apply_migration(context, migration, log=log, observe=_look_away)
 
 
 @contextmanager

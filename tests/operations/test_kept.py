@@ -1,0 +1,335 @@
+"""What is dropped and kept, and what a rollback brings back of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from dbops.core.compare import Verdict, compare_catalogs
+from tests.databases import connect
+from tests.keeping import Keeper
+from tests.lab import Lab
+
+MODELS = """\
+migrations.CreateModel(
+    "Author",
+    [("id", models.BigAutoField(primary_key=True)),
+     ("name", models.CharField(max_length=50, unique=True))],
+),
+migrations.CreateModel(
+    "Thing",
+    [("id", models.BigAutoField(primary_key=True)),
+     ("name", models.CharField(max_length=50)),
+     ("summary", models.TextField(null=True)),
+     ("size", models.IntegerField(default=1)),
+     ("author", models.ForeignKey("Author", models.CASCADE, null=True))],
+),
+migrations.CreateModel(
+    "Review",
+    [("id", models.BigAutoField(primary_key=True)),
+     ("text", models.TextField(db_index=True)),
+     ("stars", models.IntegerField()),
+     ("thing", models.ForeignKey("Thing", models.CASCADE)),
+     ("answer", models.ForeignKey("self", models.CASCADE, null=True))],
+    options={"constraints": [
+        models.CheckConstraint(condition=models.Q(stars__gte=0), name="{app}_stars"),
+        models.UniqueConstraint(fields=["text", "thing"], name="{app}_once"),
+    ]},
+),
+migrations.RunSQL(
+    "CREATE TYPE mood AS ENUM ('sad', 'glad');"
+    "CREATE TABLE feeling (at timestamptz, mood mood, thing bigint);"
+    "CREATE TABLE loose (name text);"
+    "CREATE FUNCTION shout() RETURNS trigger LANGUAGE plpgsql AS"
+    " 'BEGIN NEW.name = upper(NEW.name); RETURN NEW; END';"
+    'CREATE TRIGGER shouts BEFORE UPDATE ON "{app}_thing"'
+    " FOR EACH ROW EXECUTE FUNCTION shout()",
+    migrations.RunSQL.noop,
+),
+"""
+ROWS = (
+    "INSERT INTO {app}_author (name) SELECT 'a' || n FROM generate_series(1, 5) AS n",
+    (
+        "INSERT INTO {app}_thing (name, summary, size, author_id) SELECT 't' || n,"
+        " CASE WHEN n % 3 > 0 THEN 's' || n END, n, n FROM generate_series(1, 5) AS n"
+    ),
+    (
+        "INSERT INTO {app}_review (text, stars, thing_id) SELECT 'r' || n, n, n"
+        " FROM generate_series(1, 5) AS n"
+    ),
+    "UPDATE {app}_review SET answer_id = 1 WHERE id = 5",
+    "INSERT INTO feeling SELECT now(), 'glad', n FROM generate_series(1, 4) AS n",
+    "INSERT INTO loose VALUES ('x'), ('x')",
+)
+KEEP = {"KEEP_DROPPED": 30}
+
+
+@pytest.fixture
+def lab(keeper: Keeper) -> Iterator[Lab]:
+    with keeper.open_lab(prepare) as lab:
+        yield lab
+
+
+def prepare(lab: Lab) -> None:
+    lab.write_migration("0001_initial", MODELS.replace("{app}", lab.app), down="")
+    run(lab, "dbops_deploy", "--no-backup")
+    lab.execute(*(each.format(app=lab.app) for each in ROWS))
+
+
+def run(lab: Lab, *arguments: str, **settings: Any) -> Any:
+    outcome = lab.run(*arguments, **(settings or KEEP))
+    assert outcome.code == 0, outcome.err + outcome.out
+    return outcome
+
+
+def drop_all(lab: Lab, *, atomic: bool = True) -> None:
+    """Drop tables and columns in all the ways that are understood."""
+    lab.write_migration(
+        "0002_drop_much",
+        'migrations.DeleteModel("Review"),'
+        'migrations.RemoveField("Thing", "summary"),'
+        'migrations.RemoveField("Thing", "author"),'
+        'migrations.RunSQL(\'ALTER TABLE IF EXISTS "{app}_thing" DROP COLUMN IF'
+        " EXISTS size CASCADE', state_operations=["
+        'migrations.RemoveField("Thing", "size")]),'
+        "migrations.RunSQL('DROP TABLE feeling, loose; DROP TYPE mood')".replace(
+            "{app}", lab.app
+        ),
+        atomic=atomic,
+    )
+
+
+def read(lab: Lab, query: str) -> list[Any]:
+    with connect(lab.target) as session:
+        return session.execute(query.format(app=lab.app).encode()).fetchall()
+
+
+def write_down(lab: Lab) -> None:
+    """Write the way back from what the server says of the start."""
+    app = lab.app
+    beside = lab.directory / app / "migrations/sql/0002_drop_much"
+    beside.mkdir(parents=True)
+    (beside / "down.sql").write_text(
+        f"""
+CREATE TYPE mood AS ENUM ('sad', 'glad');
+CREATE TABLE feeling (at timestamptz, mood mood, thing bigint);
+CREATE TABLE loose (name text);
+ALTER TABLE {app}_thing ADD COLUMN summary text;
+ALTER TABLE {app}_thing ADD COLUMN size integer NOT NULL DEFAULT 7;
+ALTER TABLE {app}_thing ALTER COLUMN size DROP DEFAULT;
+ALTER TABLE {app}_thing ADD COLUMN author_id bigint;
+"""
+        + lab.fetch_value(
+            "SELECT string_agg(format('ALTER TABLE %s ADD CONSTRAINT %I %s;',"
+            " conrelid::regclass, conname, pg_get_constraintdef(oid)), ' ')"
+            f" FROM pg_constraint WHERE conrelid = '{app}_thing'::regclass"
+            " AND contype = 'f'"
+        )
+        + lab.fetch_value(
+            "SELECT string_agg(indexdef || ';', ' ') FROM pg_indexes"
+            f" WHERE tablename = '{app}_thing' AND indexdef ~ 'author'"
+        )
+        + f"""
+CREATE TABLE {app}_review (id bigint NOT NULL GENERATED BY DEFAULT AS IDENTITY,
+  text text NOT NULL, stars integer NOT NULL, thing_id bigint NOT NULL,
+  answer_id bigint);
+"""
+        + lab.fetch_value(
+            "SELECT string_agg(format('ALTER TABLE %s ADD CONSTRAINT %I %s;',"
+            " conrelid::regclass, conname, pg_get_constraintdef(oid)), ' '"
+            " ORDER BY contype DESC)"
+            f" FROM pg_constraint WHERE conrelid = '{app}_review'::regclass"
+            " AND contype IN ('p', 'u', 'c', 'f')"
+        )
+        + lab.fetch_value(
+            "SELECT string_agg(indexdef || ';', ' ') FROM pg_indexes AS i"
+            f" WHERE tablename = '{app}_review' AND NOT EXISTS (SELECT FROM"
+            " pg_constraint WHERE conname = indexname)"
+        )
+    )
+
+
+@pytest.mark.parametrize("atomic", [True, False], ids=["atomic", "not atomic"])
+def test_brings_back_what_was_dropped_and_keeps_what_came_after(
+    lab: Lab, *, atomic: bool
+) -> None:
+    before = lab.fetch_catalog()
+    things = read(
+        lab, "SELECT id, name, summary, size, author_id FROM {app}_thing ORDER BY id"
+    )
+    reviews = read(lab, "TABLE {app}_review ORDER BY id")
+    feelings = read(lab, "SELECT * FROM feeling ORDER BY thing")
+    write_down(lab)
+    drop_all(lab, atomic=atomic)
+    run(lab, "dbops_deploy", "--no-backup")
+
+    assert run(lab, "dbops_drift", "--json").json["differences"] == []
+    assert read(lab, "SELECT to_regclass('{app}_review')") == [(None,)]
+    kept = {
+        (kind, name.replace(lab.app, "app")): rows
+        for kind, name, rows in read(
+            lab, "SELECT kind, name, rows FROM dbops_kept_data WHERE state = 'kept'"
+        )
+    }
+    assert kept == {
+        ("table", "app_review"): 5,
+        ("column", "app_thing.summary"): 4,
+        ("column", "app_thing.author_id"): 5,
+        ("column", "app_thing.size"): 5,
+        ("table", "feeling"): 4,
+        ("table", "loose"): 2,
+    }
+    [(statements,)] = read(
+        lab,
+        "SELECT sql FROM dbops_step WHERE migration = '0002_drop_much'"
+        " AND operation IS NULL",
+    )
+    assert statements.count(" SET SCHEMA ") == 2  # Of review and loose.
+    assert 'DROP TABLE "feeling"' in statements
+    lab.execute(
+        f"INSERT INTO {lab.app}_thing (name) VALUES ('new')",
+        f"DELETE FROM {lab.app}_thing WHERE id = 2",
+        f"DELETE FROM {lab.app}_author WHERE id = 3",
+    )
+    run(lab, "dbops_rollback", lab.app, "0001", "--yes", KEEP_DROPPED=0)
+
+    assert compare_catalogs(before, lab.fetch_catalog()).verdict is not (
+        Verdict.DIFFERENT
+    )
+    now = read(
+        lab, "SELECT id, name, summary, size, author_id FROM {app}_thing ORDER BY id"
+    )
+    things[2] = (*things[2][:4], None)  # Its author is gone.
+    assert now == [things[0], *things[2:], (6, "new", None, 7, None)]
+    assert read(lab, "TABLE {app}_review ORDER BY id") == [
+        each for each in reviews if each[3] != 2
+    ]
+    assert read(lab, "SELECT * FROM feeling ORDER BY thing") == feelings
+    assert read(lab, "SELECT * FROM loose") == [("x",), ("x",)]
+    lab.execute(
+        f"INSERT INTO {lab.app}_review (text, stars, thing_id) VALUES ('n', 1, 1)"
+    )
+    assert lab.fetch_value(f"SELECT max(id) FROM {lab.app}_review") == 6
+    assert read(lab, "SELECT DISTINCT state FROM dbops_kept_data") == [("returned",)]
+    assert read(
+        lab,
+        "SELECT count(*) FROM pg_class WHERE relnamespace = 'dbops_kept'::regnamespace",
+    ) == [(0,)]
+    assert run(lab, "dbops_history", "verify")
+
+
+def test_a_rehearsal_proves_that_all_comes_back(lab: Lab) -> None:
+    write_down(lab)
+    drop_all(lab)
+    allowed = ["checks", "doctor", "lock-budget", "old-release"]
+    settings = {"REHEARSE": True, "DEPLOY_ALLOW": allowed}
+
+    lossy = lab.run("dbops_deploy", "--json", **settings)
+    proven = run(lab, "dbops_deploy", "--json", **settings, **KEEP)
+
+    assert lossy.code == 4
+    error = lossy.json["error"]
+    assert "does not give back all" in error["message"]
+    assert 'keep what is dropped: DBOPS["KEEP_DROPPED"] = 30' in error["hint"]
+    assert proven.json["state"] == "deployed"
+    [told] = [
+        each["detail"] for each in proven.json["guards"] if each["name"] == "rehearsal"
+    ]
+    assert told.startswith("1 identical on backup ")
+
+
+def test_lists_what_is_kept_and_drops_it_after_its_time(lab: Lab) -> None:
+    write_down(lab)
+    drop_all(lab)
+    run(lab, "dbops_deploy", "--no-backup")
+
+    listed = run(lab, "dbops_history", "kept", "--json").json
+    told = run(lab, "dbops_history", "kept").out
+    early = run(lab, "dbops_history", "purge", "--yes", "--json").json
+
+    assert len(listed["kept"]) == 6
+    assert not any(each["is_over"] for each in listed["kept"])
+    assert listed["size_bytes"] == sum(each["size_bytes"] for each in listed["kept"])
+    assert "table loose: 2 rows, " in told
+    assert f"{lab.app}_thing.summary: 4 values" in told
+    assert (early["purged"], early["left"]) == ([], 6)
+    make_due(lab, "loose")
+    assert lab.run("dbops_history", "purge").code == 2  # Nobody is there to be asked.
+    dry = run(lab, "dbops_history", "purge", "--dry-run")
+    assert "1 would be dropped for good, " in dry.out
+    purged = run(lab, "dbops_history", "purge", "--yes", "--json").json
+    assert [each["name"] for each in purged["purged"]] == ["loose"]
+    make_due(lab, "feeling")
+    again = run(lab, "dbops_deploy", "--no-backup", "--json").json
+    assert again["notes"] == ["dropped for good, as its time was over: feeling"]
+    assert read(
+        lab,
+        "SELECT name FROM dbops_kept_data WHERE state = 'purged' AND ended_at > now()"
+        " - interval '1 h' ORDER BY name",
+    ) == [("feeling",), ("loose",)]
+    assert again["ledger_head"]
+    assert run(lab, "dbops_history", "verify")
+    assert run(lab, "dbops_drift", "--json").json["differences"] == []
+    run(lab, "dbops_rollback", lab.app, "0001", "--yes")
+    assert read(lab, "SELECT * FROM loose") == []
+    assert lab.fetch_value(f"SELECT count(summary) FROM {lab.app}_thing") == 4
+
+
+def make_due(lab: Lab, relation: str) -> None:
+    """Let the time of something be over since yesterday."""
+    lab.execute(
+        f"""DO $$ DECLARE place text; told jsonb; BEGIN
+        SELECT c.oid::regclass, d.description::jsonb INTO place, told
+          FROM pg_class AS c JOIN pg_description AS d ON d.objoid = c.oid
+         WHERE c.relnamespace = 'dbops_kept'::regnamespace
+           AND d.description::jsonb ->> 'name' = '{relation}';
+        told = jsonb_set(told, '{{until}}', to_jsonb(now() - interval '1 day'));
+        EXECUTE format('COMMENT ON TABLE %s IS %L', place, told);
+        END $$"""
+    )
+
+
+@pytest.mark.parametrize(
+    ("start", "drop", "note"),
+    [
+        (
+            "CREATE TABLE log (id int PRIMARY KEY) PARTITION BY LIST (id)",
+            "DROP TABLE log",
+            "log is not an ordinary table",
+        ),
+        (
+            "ALTER TABLE loose ADD color text",
+            "ALTER TABLE loose DROP color",
+            "column loose.color: its table has no primary key",
+        ),
+        ("SELECT 1", "DO $$ BEGIN DROP TABLE loose; END $$", "is not understood: DO"),
+    ],
+    ids=["partitioned", "no key", "hidden"],
+)
+def test_says_what_is_not_kept(lab: Lab, start: str, drop: str, note: str) -> None:
+    lab.write_migration(
+        "0002_start_and_drop",
+        f"migrations.RunSQL({start!r}), migrations.RunSQL({drop!r})",
+        down="SELECT 1",
+    )
+
+    report = run(lab, "dbops_deploy", "--no-backup", "--json").json
+
+    assert any("not kept: " in each and note in each for each in report["notes"])
+    assert run(lab, "dbops_history", "kept", "--json").json["kept"] == []
+
+
+def test_a_view_keeps_a_table_from_being_dropped_without_cascade(lab: Lab) -> None:
+    lab.execute("CREATE VIEW looser AS SELECT * FROM loose")
+    lab.write_migration(
+        "0002_drop_it", "migrations.RunSQL('DROP TABLE loose')", down="SELECT 1"
+    )
+
+    outcome = lab.run("dbops_deploy", "--no-backup", "--allow-drift", **KEEP)
+
+    assert outcome.code == 7, outcome.err
+    assert "other objects depend on it" in outcome.err
+    assert lab.fetch_value("SELECT count(*) FROM loose") == 2
+    assert lab.fetch_value("SELECT to_regnamespace('dbops_kept')") is None
