@@ -7,6 +7,13 @@ import signal
 import sys
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How fast a machine is decides nothing here.
+settings.register_profile(
+    "any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any speed")
 
 # A shell lets what it starts in the background ignore Ctrl-C, and so would every
 # process that a test starts and interrupts.

@@ -302,7 +302,12 @@ def test_says_why_wal_does_not_get_into_the_archive(
         assert f'the server\'s WAL does not reach the archive of stanza "{STANZA}"' in (
             outcome.err
         )
-        outcome = lab.run("dbops_deploy", "--json", BACKUP_LEVEL="none")
+        refused = lab.run("dbops_deploy", "--json", BACKUP_LEVEL="none")
+        assert (refused.code, refused.json["error"]["type"]) == (4, "Refused")
+        assert "could not be archived at" in refused.json["error"]["message"]
+        outcome = lab.run(
+            *("dbops_deploy", "--json", "--allow", "doctor"), BACKUP_LEVEL="none"
+        )
         assert (outcome.code, outcome.json["error"]["type"]) == (6, "ToolFailed")
         last = outcome.json["steps"][-1]
         assert (last["name"], last["ok"]) == ("restore point", False)

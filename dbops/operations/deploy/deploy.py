@@ -318,6 +318,7 @@ class _Deployment:
             StatementLog(self.context),
             name,
             deployment=ledger.deployment_id,
+            atomic=migration.atomic,
         )
         self.so_far.done = done
         proofs = self.so_far.proofs

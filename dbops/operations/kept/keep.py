@@ -38,23 +38,28 @@ def keep_dropped(
     migration: MigrationId,
     *,
     deployment: UUID | None = None,
+    atomic: bool = True,
 ) -> StatementLog:
     """Let what passes the log be kept, where the settings say so; return the log.
 
-    Without a `deployment` nothing is written into the ledger: it is a rehearsal.
+    Without a `deployment` nothing is written into the ledger: it is a rehearsal. What a
+    migration that is not `atomic` drops is written down with each statement.
     """
     days = context.settings.keep_dropped
     if days > 0:
         terms = Terms(migration=migration, days=days, deployment=deployment)
-        log.keeper = Keeper(context, log, terms)
+        log.keeper = Keeper(context, log, terms, atomic=atomic)
     return log
 
 
 class Keeper:
     """Keeps what the statements of one migration drop."""
 
-    def __init__(self, context: Context, log: StatementLog, terms: Terms) -> None:
+    def __init__(
+        self, context: Context, log: StatementLog, terms: Terms, *, atomic: bool
+    ) -> None:
         self._context = context
+        self._is_atomic = atomic
         self._log = log
         self._wardrobe = Wardrobe(
             connection=context.connect(), terms=terms, execute=self._execute
@@ -80,7 +85,7 @@ class Keeper:
         statements = split_statements(text)
         if all(read_drop(each) is None for each in statements):
             return run(text)
-        if self._context.connection.in_atomic_block:
+        if self._is_atomic and self._context.connection.in_atomic_block:
             return self._run_each(text, statements, run)
         with transaction.atomic(using=self._context.alias):
             result = self._run_each(text, statements, run)

@@ -21,7 +21,9 @@ def apply_plainly(context: Context, migration: Migration) -> None:
         Busy: the locks were not had within the budget.
         django.db.Error, or whatever the migration raises.
     """
-    log = keep_dropped(context, StatementLog(context), get_id(migration))
+    log = keep_dropped(
+        context, StatementLog(context), get_id(migration), atomic=migration.atomic
+    )
     apply_migration(context, migration, log=log, observe=_look_away)
 
 
