@@ -193,7 +193,8 @@ def test_brings_back_what_was_dropped_and_keeps_what_came_after(
         f"DELETE FROM {lab.app}_thing WHERE id = 2",
         f"DELETE FROM {lab.app}_author WHERE id = 3",
     )
-    run(lab, "dbops_rollback", lab.app, "0001", "--yes", KEEP_DROPPED=0)
+    back = run(lab, "dbops_rollback", lab.app, "0001", "--yes", KEEP_DROPPED=0)
+    assert "brought back what was kept of loose" in back.out
 
     assert compare_catalogs(before, lab.fetch_catalog()).verdict is not (
         Verdict.DIFFERENT
