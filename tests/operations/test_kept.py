@@ -193,7 +193,8 @@ def test_brings_back_what_was_dropped_and_keeps_what_came_after(
         f"DELETE FROM {lab.app}_thing WHERE id = 2",
         f"DELETE FROM {lab.app}_author WHERE id = 3",
     )
-    run(lab, "dbops_rollback", lab.app, "0001", "--yes", KEEP_DROPPED=0)
+    back = run(lab, "dbops_rollback", lab.app, "0001", "--yes", KEEP_DROPPED=0)
+    assert "brought back what was kept of loose" in back.out
 
     assert compare_catalogs(before, lab.fetch_catalog()).verdict is not (
         Verdict.DIFFERENT
@@ -319,6 +320,26 @@ def test_says_what_is_not_kept(lab: Lab, start: str, drop: str, note: str) -> No
 
     assert any("not kept: " in each and note in each for each in report["notes"])
     assert run(lab, "dbops_history", "kept", "--json").json["kept"] == []
+
+
+def test_a_deployment_that_fails_gives_back_what_it_has_dropped(lab: Lab) -> None:
+    write_down(lab)
+    drop_all(lab)
+    # Five authors are there, and none in a scratch database.
+    failing = f"SELECT 1 / (count(*) - 5) FROM {lab.app}_author"
+    lab.write_migration("0003_fail", f"migrations.RunSQL({failing!r})", down="")
+    before = lab.fetch_catalog()
+
+    outcome = lab.run("dbops_deploy", "--no-backup", "--json", **KEEP)
+
+    assert outcome.code == 8, outcome.err
+    assert outcome.json["reverted"] == [f"{lab.app}.0002_drop_much"]
+    assert compare_catalogs(before, lab.fetch_catalog()).verdict is not (
+        Verdict.DIFFERENT
+    )
+    assert lab.fetch_value(f"SELECT count(*) FROM {lab.app}_review") == 5
+    assert lab.fetch_value(f"SELECT sum(size) FROM {lab.app}_thing") == 15
+    assert lab.fetch_value(f"SELECT max(name) FROM {lab.app}_thing") == "t5"
 
 
 def test_a_view_keeps_a_table_from_being_dropped_without_cascade(lab: Lab) -> None:

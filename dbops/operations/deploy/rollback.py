@@ -219,6 +219,7 @@ class _Rollback:
                     self.context, migration, way, log=log, check=check, added=added
                 )
             self._note_blocked(name)
+            self._note_returned(log)
         except (DbopsError, Error, psycopg.Error, KeyboardInterrupt) as error:
             raise self._explain(name, live, error) from error
         self.report = replace(self.report, unapplied=(*self.report.unapplied, name))
@@ -228,6 +229,10 @@ class _Rollback:
         if watcher is not None and (blocked := watcher.blocked).sessions:
             note = f'"{name}" kept {describe_blocked(blocked)}'
             self.report = replace(self.report, notes=(*self.report.notes, note))
+
+    def _note_returned(self, log: StatementLog) -> None:
+        notes = [f"brought back what was kept of {each.name}" for each in log.returned]
+        self.report = replace(self.report, notes=(*self.report.notes, *notes))
 
     def _judge(self, name: MigrationId, found: Comparison) -> None:
         differences = tuple(

@@ -14,6 +14,8 @@ from psycopg import sql
 from dbops.core.dropping import DropColumns, DropTables, Unread, read_drop
 from dbops.core.migration import MigrationId
 from dbops.core.sql_script import split_statements
+from dbops.core.statement import mask_secrets
+from dbops.core.words import shorten
 from dbops.errors import Refused
 from dbops.operations.context import Context
 from dbops.postgres.keeping import (
@@ -28,6 +30,7 @@ from dbops.postgres.keeping import (
 if TYPE_CHECKING:
     from dbops.operations.deploy.apply import StatementLog
 
+LONGEST_TOLD = 60
 DROPS = re.compile(r"\bdrop\b", re.IGNORECASE)
 Run = Callable[[str], Any]
 
@@ -83,7 +86,12 @@ class Keeper:
         In one transaction; outside of one, in a transaction of its own.
         """
         statements = split_statements(text)
-        if all(read_drop(each) is None for each in statements):
+        drops = [read_drop(each) for each in statements]
+        if not any(isinstance(each, DropTables | DropColumns) for each in drops):
+            # As it is: a DO may end transactions of its own.
+            for each, drop in zip(statements, drops, strict=True):
+                if drop is not None:
+                    self._say_unread(each)
             return run(text)
         if self._is_atomic and self._context.connection.in_atomic_block:
             return self._run_each(text, statements, run)
@@ -117,8 +125,7 @@ class Keeper:
                 case DropColumns():
                     self._keep_columns(drop)
                 case Unread():
-                    first = " ".join(statement.split())[:60]
-                    self._say(f"what this drops is not understood: {first}")
+                    self._say_unread(statement)
         except psycopg.errors.InsufficientPrivilege as error:
             raise Refused(
                 "what the migration drops cannot be kept: "
@@ -185,6 +192,10 @@ class Keeper:
                 self._say(f"column {table.name}.{name}: {why}")
             else:
                 self._wardrobe.keep_column(table, column, key)
+
+    def _say_unread(self, statement: str) -> None:
+        told = shorten(mask_secrets(statement), LONGEST_TOLD)
+        self._say(f"what this drops is not understood: {told}")
 
     def _say(self, why: str) -> None:
         note = f"not kept: {why}"
