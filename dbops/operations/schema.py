@@ -18,7 +18,7 @@ from dbops.core.journal import Journal, find_place
 from dbops.core.migration import MigrationId
 from dbops.core.rules import Rules, find_adopted_bodies
 from dbops.operations.context import Context
-from dbops.operations.deploy.apply import observe_operations
+from dbops.operations.deploy.observing import observe_operations
 from dbops.operations.deploy.statements import count_statements, shows_statements
 from dbops.operations.history import History, build_ignore, get_id
 from dbops.operations.relation_locks import RelationLocks

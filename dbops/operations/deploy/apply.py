@@ -2,160 +2,40 @@
 
 from __future__ import annotations
 
-import random
-import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import psycopg
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations import Migration
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
-from django.db.migrations.operations import (
-    RunPython,
-    RunSQL,
-    SeparateDatabaseAndState,
-)
-from django.db.migrations.operations.base import Operation
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.migrations.state import ProjectState
-from django.db.utils import Error, OperationalError
 
 from dbops.core.gaps import WantedLock
 from dbops.core.kept import Kept
 from dbops.core.statement import (
     StatementClass,
     classify_statement,
-    mask_secrets,
 )
-from dbops.core.words import shorten
-from dbops.errors import Busy
 from dbops.operations.context import Context
 from dbops.operations.deploy.added import AddedOperation, insert_added
 from dbops.operations.deploy.gaps import build_gaps
+from dbops.operations.deploy.lock_retry import (
+    retry_on_lock_timeout,
+    set_lock_timeout,
+)
+from dbops.operations.deploy.observing import (
+    Observe,
+    ObserveStatements,
+    observe_operations,
+)
 from dbops.operations.history import get_id
 from dbops.operations.kept.keep import Keeper
-from dbops.postgres.session import WHO_IS_AT_WORK, tell_error
-
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
-LONGEST_SQL = 70
-
-Observe = Callable[[int, Operation], AbstractContextManager[None]]
-"""Wraps the database's part of the operation with that number, from 1."""
-ObserveStatements = Callable[
-    [int, Operation, BaseDatabaseSchemaEditor], AbstractContextManager[None]
-]
-"""The same, for whoever wants to see the statements that go through the editor."""
-
-
-class ObservedOperation(Operation):
-    """An operation of a non-atomic migration, told before and after it runs.
-
-    Its deferred SQL runs with it: a non-atomic migration commits as it goes, and what
-    is left for the end would be lost when it is cut off.
-    """
-
-    def __init__(
-        self,
-        operation: Operation,
-        number: int,
-        observe: Observe,
-        statements: ObserveStatements | None = None,
-    ) -> None:
-        self.operation = operation
-        self.number = number
-        self.observe = observe
-        self.statements = statements
-        self.atomic = operation.atomic  # type: ignore[misc]
-        self.reversible = operation.reversible  # type: ignore[misc]
-        self.reduces_to_sql = operation.reduces_to_sql  # type: ignore[misc]
-
-    def state_forwards(self, app_label: str, state: ProjectState) -> None:
-        """Change the state as the operation does."""
-        self.operation.state_forwards(app_label, state)
-
-    def database_forwards(
-        self,
-        app_label: str,
-        schema_editor: BaseDatabaseSchemaEditor,
-        from_state: ProjectState,
-        to_state: ProjectState,
-    ) -> None:
-        """Change the database as the operation does, deferred SQL included."""
-        with (
-            self.observe(self.number, self.operation),
-            self.statements(self.number, self.operation, schema_editor)
-            if self.statements
-            else nullcontext(),
-        ):
-            self.operation.database_forwards(
-                app_label, schema_editor, from_state, to_state
-            )
-            for statement in schema_editor.deferred_sql:
-                schema_editor.execute(statement, None)
-            schema_editor.deferred_sql.clear()
-
-    def describe(self) -> str:
-        """Return the operation's own words."""
-        return self.operation.describe()
-
-
-def observe_operations(
-    migration: Migration,
-    observe: Observe,
-    *,
-    skip: Collection[int] = (),
-    statements: ObserveStatements | None = None,
-) -> Migration:
-    """Return a copy of the migration with its operations observed.
-
-    Those numbered in `skip`, from 1, only change the state: the database has them
-    already.
-    """
-    copied = leave_out_operations(migration, skip)
-    copied.operations = [  # type: ignore[misc]
-        each if number in skip else ObservedOperation(each, number, observe, statements)
-        for number, each in enumerate(copied.operations, start=1)
-    ]
-    return copied
-
-
-def leave_out_operations(migration: Migration, skip: Collection[int]) -> Migration:
-    """Return a copy of which the operations in `skip` only change the state."""
-    copied = type(migration)(migration.name, migration.app_label)
-    copied.replaces = migration.replaces  # type: ignore[misc]
-    copied.operations = [  # type: ignore[misc]
-        SeparateDatabaseAndState(state_operations=[each]) if number in skip else each
-        for number, each in enumerate(migration.operations, start=1)
-    ]
-    return copied
-
-
-def describe_operation(operation: Operation) -> str:
-    """Return the operation's own words, or the beginning of its SQL.
-
-    Django's words for all RunSQL and RunPython are the same.
-    """
-    match operation:
-        case RunSQL(sql=str(text)):
-            return f"SQL {_shorten(text)}"
-        case RunSQL(sql=[*parts]):
-            first = parts[0] if parts else ""
-            return f"SQL {_shorten(first if isinstance(first, str) else first[0])}"
-        case RunPython():
-            return f"Python {getattr(operation.code, '__qualname__', operation.code)}"
-        case _:
-            return operation.describe()
-
-
-def _shorten(text: str) -> str:
-    return shorten(mask_secrets(" ".join(text.split())), LONGEST_SQL)
 
 
 @dataclass(slots=True)
@@ -294,62 +174,6 @@ class StatementLog:
             connection.execute("SET statement_timeout = 0")
         else:
             connection.execute("RESET statement_timeout")
-
-
-def set_lock_timeout(
-    connection: psycopg.Connection[Any], timeout_s: float, *, local: bool = False
-) -> None:
-    """Bound the wait for each single lock, in this transaction or this session."""
-    connection.execute(
-        "SELECT pg_catalog.set_config('lock_timeout', %s, %s)",
-        (f"{round(timeout_s * 1000)}ms", local),
-    )
-
-
-def is_lock_timeout(error: BaseException) -> bool:
-    """Say whether a lock was not had, or had led to a deadlock."""
-    return isinstance(
-        error.__cause__ if isinstance(error, Error) else error,
-        (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected),
-    )
-
-
-def retry_on_lock_timeout(
-    attempt: Callable[[], Any],
-    context: Context,
-    *,
-    sleep: Callable[[float], None] = time.sleep,
-    clock: Callable[[], float] = time.monotonic,
-) -> Any:
-    """Call `attempt` until it gets its locks, with pauses in which others move on.
-
-    Raises:
-        Busy: it did not get them in `LOCK_BUDGET_S`; it says who was in the way.
-    """
-    budget_s = context.settings.lock_budget_s
-    deadline = clock() + budget_s
-    pause_s = FIRST_PAUSE_S
-    while True:
-        try:
-            return attempt()
-        except (OperationalError, psycopg.OperationalError) as error:
-            if not is_lock_timeout(error):
-                raise
-            if clock() + pause_s > deadline:
-                raise _build_busy(context, error) from error
-        context.progress("a lock was not had in time; letting the others go first")
-        sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311
-        pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
-
-
-def _build_busy(context: Context, error: BaseException) -> Busy:
-    obstacle = context.watcher.obstacle if context.watcher else None
-    told = f"; in the way: {obstacle.who}" if obstacle and obstacle.who else ""
-    return Busy(
-        f"a lock could not be had in {context.settings.lock_budget_s:.0f} s: "
-        f"{tell_error(error)}{told}",
-        hint=f"{WHO_IS_AT_WORK}; then run the command again",
-    )
 
 
 def apply_migration(

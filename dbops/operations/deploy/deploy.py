@@ -14,12 +14,10 @@ from dbops.core.catalog import Catalog
 from dbops.core.compatibility import Effect
 from dbops.core.guards import GuardName
 from dbops.errors import DbopsError, NeedsRepair
-from dbops.operations.backup.back_up import read_level, record_backup
-from dbops.operations.backup.backup import take_backup
-from dbops.operations.backup.sealing import build_seal
 from dbops.operations.context import Context, watch_locks
 from dbops.operations.deploy.aftercare import read_aftercare
 from dbops.operations.deploy.apply import Carried, StatementLog, apply_migration
+from dbops.operations.deploy.back_up import back_up_first
 from dbops.operations.deploy.checklist import Checklist, require_names, tell_guards
 from dbops.operations.deploy.guard import finish_up_to_date
 from dbops.operations.deploy.guarding import (
@@ -27,7 +25,7 @@ from dbops.operations.deploy.guarding import (
     judge_guards,
     rehearse_guarded,
 )
-from dbops.operations.deploy.plan import build_plan
+from dbops.operations.deploy.plan import plan_deployment
 from dbops.operations.deploy.pods import announce, lead_or_follow
 from dbops.operations.deploy.report import (
     DeployOptions,
@@ -52,15 +50,10 @@ from dbops.operations.deploy.run import (
 from dbops.operations.deploy.settle import Mismatch, Settlement, clean_up
 from dbops.operations.deploy.statements import observe_statements
 from dbops.operations.deploy.verify import require_rows_kept, require_verified
-from dbops.operations.history import History, get_id, read_history
+from dbops.operations.history import get_id, read_history
 from dbops.operations.kept.keep import keep_dropped
 from dbops.operations.kept.purge import purge_when_due
 from dbops.operations.pgbackrest.engine import uses_pgbackrest
-from dbops.operations.pgbackrest.way_back import (
-    ensure_backup,
-    make_way_back,
-)
-from dbops.operations.replay import get_scratch_server
 from dbops.operations.schema import fetch_live_catalog
 from dbops.postgres.ledger import Ledger
 from dbops.postgres.turns import Turn
@@ -85,8 +78,7 @@ def deploy(context: Context, options: DeployOptions) -> DeployReport:
         allowed |= {GuardName.OLD_RELEASE}
     options = replace(options, allowed=allowed)
     if options.dry_run:
-        history = read_history(context)
-        return _plan(context, history, options)
+        return plan_deployment(context, options)
     return lead_or_follow(context, options, _lead)
 
 
@@ -103,26 +95,6 @@ def _purge(context: Context, report: DeployReport) -> DeployReport:
     names = ", ".join(each.name for each in purged.purged)
     note = f"dropped for good, as its time was over: {names}"
     return replace(report, notes=(*report.notes, note), ledger_head=purged.ledger_head)
-
-
-def _plan(context: Context, history: History, options: DeployOptions) -> DeployReport:
-    if not history.pending:
-        require_sense(options, history, None)
-        return finish_up_to_date(context, history, options)
-    checklist = Checklist(options.allowed, context.progress)
-    with tell_guards(checklist):
-        read_aftercare(context, history.pending, watch_s=options.watch_s)
-        guarded = judge_guards(context, history, options, checklist)
-        require_sense(options, guarded.history, guarded.position)
-        checklist.require()
-    return DeployReport(
-        state=DeployState.DRY_RUN,
-        pending=tuple(map(get_id, guarded.history.pending)),
-        notes=describe_resumption(guarded.history, guarded.position),
-        guards=checklist.guards,
-        plan=tuple(build_plan(context, guarded)),
-        phase=options.phase,
-    )
 
 
 class _Deployment:
@@ -180,7 +152,7 @@ class _Deployment:
         ) as ledger:
             self.so_far.update(deployment_id=ledger.deployment_id)
             try:
-                self._back_up(ledger)
+                back_up_first(self.context, self.options, self.so_far, ledger)
                 guarded = self._rehearse(guarded, ledger)
                 self.so_far.proofs = guarded.proofs
                 self.aftercare.begin(self.so_far)
@@ -244,37 +216,6 @@ class _Deployment:
                 f"{way_back.command}, and start it"
             )
         return failure
-
-    def _back_up(self, ledger: Ledger) -> None:
-        if not self.options.backup:
-            return
-        if uses_pgbackrest(self.context.settings):
-            self._make_way_back(ledger)
-            return
-        with self.so_far.step("backup"):
-            report = take_backup(
-                self.context.target,
-                storage=self.context.settings.backup_directory,
-                seal=build_seal(self.context.settings),
-                level=read_level(self.context.settings),
-                scratch_server=get_scratch_server(self.context),
-                pg_bin=self.context.settings.pg_bin,
-                progress=self.context.progress,
-            )
-        self.so_far.update(backup_id=report.backup_id)
-        record_backup(ledger, report)
-        ledger.name_backup(report.backup_id)
-
-    def _make_way_back(self, ledger: Ledger) -> None:
-        with self.so_far.step("backup"):
-            label, taken = ensure_backup(self.context)
-        self.so_far.update(backup_id=label)
-        if taken:
-            record_backup(ledger, taken)
-        ledger.name_backup(label)
-        with self.so_far.step("restore point"):
-            way_back = make_way_back(self.context, ledger, label)
-        self.so_far.update(restore_point=way_back)
 
     def _apply_all(self, guarded: Guarded, ledger: Ledger) -> None:
         history, position = guarded.history, guarded.position

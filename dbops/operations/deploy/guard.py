@@ -13,7 +13,7 @@ from dbops.core.words import count_of
 from dbops.errors import NeedsRepair, Refused
 from dbops.operations.adopt.adoption import find_existing_tables
 from dbops.operations.context import Context
-from dbops.operations.deploy.apply import describe_operation
+from dbops.operations.deploy.observing import describe_operation
 from dbops.operations.deploy.report import (
     CutOff,
     DeployOptions,

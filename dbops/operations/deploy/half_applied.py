@@ -9,11 +9,8 @@ from django.db.migrations import Migration
 from dbops.core.words import count_of
 from dbops.errors import NeedsRepair, Refused
 from dbops.operations.context import Context
-from dbops.operations.deploy.apply import (
-    StatementLog,
-    describe_operation,
-    open_patient_session,
-)
+from dbops.operations.deploy.apply import StatementLog, open_patient_session
+from dbops.operations.deploy.observing import describe_operation
 from dbops.operations.deploy.settle import clean_up
 from dbops.operations.history import History, get_id
 from dbops.operations.kept.give_back import fill_in

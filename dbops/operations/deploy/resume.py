@@ -6,8 +6,9 @@ from dbops.core.catalog import Catalog
 from dbops.core.words import count_of
 from dbops.errors import Refused
 from dbops.operations.context import Context, watch_locks
-from dbops.operations.deploy.apply import StatementLog, describe_operation
+from dbops.operations.deploy.apply import StatementLog
 from dbops.operations.deploy.half_applied import find_half_applied, take_back_half
+from dbops.operations.deploy.observing import describe_operation
 from dbops.operations.deploy.report import DeployOptions, DeployReport, DeployState
 from dbops.operations.deploy.run import (
     close_cut_off_run,

@@ -25,12 +25,8 @@ from dbops.errors import NeedsRepair, Refused, Reverted
 from dbops.operations.check.digest import digest_down, digest_migration
 from dbops.operations.context import Context
 from dbops.operations.deploy.added import Added, copy_migration, find_added
-from dbops.operations.deploy.apply import (
-    OneMigration,
-    StatementLog,
-    describe_operation,
-    hold_turn,
-)
+from dbops.operations.deploy.apply import OneMigration, StatementLog, hold_turn
+from dbops.operations.deploy.observing import describe_operation
 from dbops.operations.history import LEDGER_APP, History, get_id
 from dbops.operations.schema import fetch_live_catalog
 from dbops.postgres.ledger import (

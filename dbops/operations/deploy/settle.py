@@ -25,11 +25,9 @@ from dbops.errors import (
     ServerFailed,
 )
 from dbops.operations.context import Context
-from dbops.operations.deploy.apply import (
-    StatementLog,
-    describe_operation,
-    set_lock_timeout,
-)
+from dbops.operations.deploy.apply import StatementLog
+from dbops.operations.deploy.lock_retry import set_lock_timeout
+from dbops.operations.deploy.observing import describe_operation
 from dbops.operations.deploy.report import DeployState, SoFar
 from dbops.operations.deploy.run import claim_session, record_step
 from dbops.operations.deploy.unapply import find_way_back, unapply_migration

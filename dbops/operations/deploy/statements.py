@@ -20,12 +20,9 @@ from django.db.migrations.operations.base import Operation
 from dbops.core.sql_script import may_run_in_transaction
 from dbops.core.statement import StatementClass, classify_statement
 from dbops.operations.context import Context
-from dbops.operations.deploy.apply import (
-    ObserveStatements,
-    hold_turn,
-    retry_on_lock_timeout,
-    set_lock_timeout,
-)
+from dbops.operations.deploy.apply import hold_turn
+from dbops.operations.deploy.lock_retry import retry_on_lock_timeout, set_lock_timeout
+from dbops.operations.deploy.observing import ObserveStatements
 from dbops.operations.history import get_id
 from dbops.postgres.ledger import Ledger
 

@@ -15,14 +15,9 @@ from dbops.core.sql_script import Irreversible, Script, Unwritten
 from dbops.errors import Refused
 from dbops.operations.context import Context
 from dbops.operations.deploy.added import AddedOperation, insert_added, reverse_added
-from dbops.operations.deploy.apply import (
-    OneMigration,
-    StatementLog,
-    describe_operation,
-    hold_turn,
-    retry_on_lock_timeout,
-    set_lock_timeout,
-)
+from dbops.operations.deploy.apply import OneMigration, StatementLog, hold_turn
+from dbops.operations.deploy.lock_retry import retry_on_lock_timeout, set_lock_timeout
+from dbops.operations.deploy.observing import describe_operation
 from dbops.operations.deploy.run import forget_migration
 from dbops.operations.history import get_id
 from dbops.operations.kept.give_back import fill_in

@@ -20,7 +20,8 @@ from dbops.core.rehearsal import (
 from dbops.core.row_contents import TableSums
 from dbops.core.sql_script import Irreversible, Script, Unwritten
 from dbops.operations.context import Context
-from dbops.operations.deploy.apply import StatementLog, describe_operation
+from dbops.operations.deploy.apply import StatementLog
+from dbops.operations.deploy.observing import describe_operation
 from dbops.operations.deploy.unapply import DjangoReverse, Way, unapply_migration
 from dbops.operations.history import get_id
 from dbops.operations.rehearse.ground import Course, compare_in_scratch, failing

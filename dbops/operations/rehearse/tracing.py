@@ -19,7 +19,7 @@ from django.db.migrations import Migration
 from django.db.migrations.operations.base import Operation
 
 import dbops
-from dbops.operations.deploy.apply import ObservedOperation, describe_operation
+from dbops.operations.deploy.observing import ObservedOperation, describe_operation
 
 APPLY = {Migration.apply.__code__, Migration.unapply.__code__}
 PLUMBING = tuple(

@@ -24,7 +24,7 @@ from dbops.core.migration import MigrationId
 from dbops.core.rules import Rules
 from dbops.errors import Refused
 from dbops.operations.context import Context
-from dbops.operations.deploy.apply import describe_operation, observe_operations
+from dbops.operations.deploy.observing import describe_operation, observe_operations
 from dbops.operations.history import LEDGER_APP, History, find_migration, get_id
 from dbops.operations.replay import Replay, open_replay
 from dbops.operations.resolve.report import (

@@ -20,15 +20,9 @@ from dbops.core.evidence import Evidence
 from dbops.errors import DbopsError, NeedsRepair, Reverted
 from dbops.operations.check.digest import digest_down, digest_migration
 from dbops.operations.context import Context, watch_locks
-from dbops.operations.deploy.apply import (
-    StatementLog,
-    hold_turn,
-    leave_out_operations,
-    observe_operations,
-    open_patient_session,
-    retry_on_lock_timeout,
-    set_lock_timeout,
-)
+from dbops.operations.deploy.apply import StatementLog, hold_turn, open_patient_session
+from dbops.operations.deploy.lock_retry import retry_on_lock_timeout, set_lock_timeout
+from dbops.operations.deploy.observing import leave_out_operations, observe_operations
 from dbops.operations.deploy.run import (
     close_cut_off_run,
     forget_migration,
