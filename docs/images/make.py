@@ -39,7 +39,7 @@ PREPARE = (
     "dbops_rollback neuroagent 0001 --yes --verbosity 0",
 )
 SHOW = (
-    "dbops_deploy",
+    "dbops_deploy --verbosity 0",
     "dbops_rollback neuroagent 0001 --yes",
     "dbops_status",
 )
