@@ -259,7 +259,7 @@ def test_the_restored_state_is_not_taken_for_proven(lab: Lab) -> None:
 def test_a_backup_without_a_ledger_is_told(lab: Lab) -> None:
     lab.execute(
         *(f"DROP TABLE dbops_{each} CASCADE" for each in ("step", "backup", "catalog")),
-        "DROP TABLE dbops_deployment",
+        "DROP TABLE dbops_deployment CASCADE",
         "DELETE FROM django_migrations WHERE app = 'dbops'",
     )
     back_up(lab)
