@@ -225,6 +225,10 @@ def test_a_crash_of_one_is_told_and_the_next_run_goes_on(fleet: Fleet) -> None:
         )
         running.wait_for(f"south: applying {name}")
         running.wait_for(f"east: applying {name}")
+        # It is told before it is written down.
+        begun = "SELECT count(*) FROM dbops_step WHERE state = 'running'"
+        south = fleet.targets["south"]
+        wait_until(lambda: fetch_value(south, begun) == 1, "the step to begin")
         os.kill(fleet.find_process("south"), signal.SIGKILL)
         outcome = running.finish()
 
