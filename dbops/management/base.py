@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import signal
@@ -243,6 +244,28 @@ def add_yes_option(parser: CommandParser, *, help_text: str) -> None:
         dest="yes",
         help=help_text,
     )
+
+
+def add_subcommand(
+    parser: CommandParser, subparsers: Any, name: str, *, help_text: str
+) -> CommandParser:
+    """Declare a subcommand; what all commands share may stand before or behind it."""
+    added: CommandParser = subparsers.add_parser(
+        name, help=help_text, allow_abbrev=False
+    )
+    # The parser's own is replaced later, by one that can tell it in JSON.
+    added.error = lambda message: parser.error(message)  # type: ignore[method-assign]  # noqa: PLW0108
+    for flags, settings in (
+        (["--database"], {"metavar": "ALIAS"}),
+        (["--json"], {"action": "store_true"}),
+        (["--no-color"], {"action": "store_true"}),
+        (["-v", "--verbosity"], {"type": int, "choices": [0, 1, 2, 3]}),
+    ):
+        # Not given here, they are what they are before the subcommand.
+        added.add_argument(
+            *flags, default=argparse.SUPPRESS, help=argparse.SUPPRESS, **settings
+        )
+    return added
 
 
 def add_migration_arguments(parser: CommandParser, *, name_help: str) -> None:

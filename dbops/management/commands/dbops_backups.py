@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from dbops.conf import read_settings
 from dbops.core.duration import parse_duration
 from dbops.core.retention import Rules
 from dbops.errors import UsageError
-from dbops.management.base import DbopsCommand, add_yes_option
+from dbops.management.base import DbopsCommand, add_subcommand, add_yes_option
 from dbops.operations.backup.backup import Verified
 from dbops.operations.backup.backups import (
     Action,
@@ -214,11 +213,7 @@ def _add_subcommand(
     *,
     takes_backup: bool = False,
 ) -> CommandParser:
-    added: CommandParser = subparsers.add_parser(
-        str(action), help=HELP[action], allow_abbrev=False
-    )
-    # The parser's own is replaced later, by one that can tell it in JSON.
-    added.error = lambda message: parser.error(message)  # type: ignore[method-assign]  # noqa: PLW0108
+    added = add_subcommand(parser, subparsers, str(action), help_text=HELP[action])
     added.set_defaults(action=action)
     if takes_backup:
         added.add_argument(
@@ -229,16 +224,6 @@ def _add_subcommand(
         metavar="DIR",
         help='directory or URL (default: DBOPS["BACKUP_STORAGE"])',
     )
-    for flags, settings in (
-        (["--database"], {"metavar": "ALIAS"}),
-        (["--json"], {"action": "store_true"}),
-        (["--no-color"], {"action": "store_true"}),
-        (["-v", "--verbosity"], {"type": int, "choices": [0, 1, 2, 3]}),
-    ):
-        # Not given here, they are what they are before the subcommand.
-        added.add_argument(
-            *flags, default=argparse.SUPPRESS, help=argparse.SUPPRESS, **settings
-        )
     return added
 
 

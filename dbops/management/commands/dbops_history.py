@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from dbops.errors import UsageError
-from dbops.management.base import DbopsCommand, add_yes_option
+from dbops.management.base import DbopsCommand, add_subcommand, add_yes_option
 from dbops.models import Deployment
 from dbops.operations.context import Context
 from dbops.operations.kept.purge import list_kept, purge
@@ -192,20 +192,6 @@ def _add_filters(parser: CommandParser, *, is_default: bool) -> None:
 def _add_subcommand(
     parser: CommandParser, subparsers: Any, action: HistoryAction
 ) -> CommandParser:
-    added: CommandParser = subparsers.add_parser(
-        str(action), help=HELP[action], allow_abbrev=False
-    )
-    # The parser's own is replaced later, by one that can tell it in JSON.
-    added.error = lambda message: parser.error(message)  # type: ignore[method-assign]  # noqa: PLW0108
+    added = add_subcommand(parser, subparsers, str(action), help_text=HELP[action])
     added.set_defaults(action=action)
-    for flags, settings in (
-        (["--database"], {"metavar": "ALIAS"}),
-        (["--json"], {"action": "store_true"}),
-        (["--no-color"], {"action": "store_true"}),
-        (["-v", "--verbosity"], {"type": int, "choices": [0, 1, 2, 3]}),
-    ):
-        # Not given here, they are what they are before the subcommand.
-        added.add_argument(
-            *flags, default=argparse.SUPPRESS, help=argparse.SUPPRESS, **settings
-        )
     return added
