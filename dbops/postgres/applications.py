@@ -26,6 +26,7 @@ class ApplicationRow:
     down_digest: str
     """Of its `down.sql` then; empty where there was none, or nobody knows."""
     fingerprint_before: str
+    fingerprint_after: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,7 @@ def fetch_application(
         return None
     with connection.cursor(row_factory=class_row(ApplicationRow)) as cursor:
         return cursor.execute(
-            load("rollback_application"),
+            load("ledger_application"),
             {"app": migration.app, "migration": migration.name},
         ).fetchone()
 

@@ -8,6 +8,7 @@ from psycopg import sql
 
 from dbops.core.catalog import Catalog
 from dbops.core.migration import MigrationId
+from dbops.postgres.applications import fetch_application
 from dbops.postgres.chain import (
     ATTESTED,
     ENTRIES,
@@ -21,7 +22,6 @@ from dbops.postgres.ledger import (
     Ledger,
     fetch_digests,
     fetch_known_catalog,
-    fetch_last_application,
     ledger_exists,
 )
 from dbops.postgres.session import Connection
@@ -213,7 +213,7 @@ def _record_steps(
         )
         ledger.finish_step(step, state="done", sql="", duration_s=None)
     for migration in sorted(becomes.applied - was.applied):
-        last = fetch_last_application(connection, migration)
+        last = fetch_application(connection, migration)
         known = [
             fetch_known_catalog(connection, fingerprint) if fingerprint else None
             for fingerprint in (

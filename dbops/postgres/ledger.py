@@ -174,17 +174,6 @@ def fetch_stuck_migrations(
     }
 
 
-def fetch_last_application(
-    connection: Connection, migration: MigrationId
-) -> StepRow | None:
-    """Return the step that applied this migration most recently."""
-    with connection.cursor(row_factory=class_row(StepRow)) as cursor:
-        return cursor.execute(
-            load("ledger_last_application"),
-            {"app": migration.app, "migration": migration.name},
-        ).fetchone()
-
-
 def fetch_known_catalog(connection: Connection, fingerprint: str) -> Catalog | None:
     """Return the schema that a fingerprint of the ledger stands for."""
     row = connection.execute(

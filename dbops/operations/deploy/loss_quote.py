@@ -25,9 +25,9 @@ from dbops.operations.deploy.unapply import Way
 from dbops.operations.history import History, get_id, read_history
 from dbops.operations.replay import open_replay
 from dbops.operations.schema import fetch_live_catalog
+from dbops.postgres.applications import fetch_application
 from dbops.postgres.ledger import (
     fetch_known_catalog,
-    fetch_last_application,
     ledger_exists,
 )
 from dbops.postgres.loss import (
@@ -111,7 +111,7 @@ def _find_known(
     connection = context.connect()
     if not ledger_exists(connection):
         return None
-    step = fetch_last_application(connection, migration)
+    step = fetch_application(connection, migration)
     if step is None:
         return None
     before = fetch_known_catalog(connection, step.fingerprint_before)

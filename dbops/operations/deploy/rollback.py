@@ -59,10 +59,10 @@ from dbops.operations.pgbackrest.engine import uses_pgbackrest
 from dbops.operations.pgbackrest.way_back import ensure_backup, make_way_back
 from dbops.operations.replay import open_replay
 from dbops.operations.schema import fetch_live_catalog, learn_rules
+from dbops.postgres.applications import fetch_application
 from dbops.postgres.ledger import (
     Ledger,
     fetch_known_catalog,
-    fetch_last_application,
 )
 from dbops.postgres.session import tell_error
 from dbops.postgres.turns import Turn
@@ -258,7 +258,7 @@ class _Rollback:
         What was recorded counts as long as nothing else was applied since.
         """
         connection = self.context.connect()
-        step = fetch_last_application(connection, get_id(migration))
+        step = fetch_application(connection, get_id(migration))
         if step is not None and step.fingerprint_after == live.fingerprint:
             known = fetch_known_catalog(connection, step.fingerprint_before)
             if known is not None:

@@ -25,7 +25,8 @@ from dbops.operations.history import (
     get_id,
 )
 from dbops.operations.pgbackrest.way_back import WayBack
-from dbops.postgres.ledger import ADOPTED, fetch_last_application, ledger_exists
+from dbops.postgres.applications import fetch_application
+from dbops.postgres.ledger import ADOPTED, ledger_exists
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +117,7 @@ def _require_own_work(context: Context, migration: Migration) -> None:
     connection = context.connect()
     if not ledger_exists(connection):
         return
-    step = fetch_last_application(connection, name)
+    step = fetch_application(connection, name)
     if step is not None and step.description == ADOPTED:
         raise Refused(
             f'migration "{name}" was adopted: its tables were there before dbops, '
