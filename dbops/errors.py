@@ -17,6 +17,7 @@ to type.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -79,3 +80,30 @@ class NeedsRepair(DbopsError):
     """The database is between two states; the message says which."""
 
     exit_code = 9
+
+
+BY_EXIT_CODE: Mapping[int, type[DbopsError]] = {
+    kind.exit_code: kind
+    for kind in (
+        DbopsError,
+        UsageError,
+        Refused,
+        Busy,
+        ToolFailed,
+        ServerFailed,
+        Reverted,
+        NeedsRepair,
+    )
+}
+"""The error that another process meant by its exit code."""
+
+
+def find_run_state(error: BaseException) -> str:
+    """Return what the ledger calls a run that ended with this error."""
+    match error:
+        case NeedsRepair():
+            return "needs_repair"
+        case Reverted():
+            return "reverted"
+        case _:
+            return "failed"

@@ -14,7 +14,7 @@ from dbops.core.rehearsal import RoundTrip
 from dbops.core.words import count_of
 
 HOLDS_ROWS = frozenset({ObjectKind.TABLE, ObjectKind.COLUMN, ObjectKind.VIEW})
-"""What takes rows or values along when it goes; of views, the materialised ones."""
+"""What may take rows or values along when it goes; a view may be a materialised one."""
 MOST_TOLD = 3
 
 

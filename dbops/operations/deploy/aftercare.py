@@ -15,7 +15,7 @@ from dbops.core.hooks import Hook, HookEvent, HookKind
 from dbops.core.progress import Progress, silent
 from dbops.core.smoke import SmokeCheck
 from dbops.core.watch import parse_thresholds
-from dbops.errors import DbopsError, NeedsRepair, Refused, Reverted
+from dbops.errors import DbopsError, Refused, find_run_state
 from dbops.operations.context import Context
 from dbops.operations.deploy.hooks import read_hooks, run_hooks
 from dbops.operations.deploy.lost_rows import read_deletes
@@ -106,7 +106,7 @@ class Aftercare:
             kind=kind,
             database=self.context.alias,
             deployment_id=so_far.report.deployment_id,
-            state=_tell_state(failure),
+            state=find_run_state(failure) if failure else "running",
             applied=so_far.report.applied,
             problem=failure.message if failure else "",
         )
@@ -140,18 +140,6 @@ def _require(problem: str, hint: str) -> None:
 
 def _add_note(so_far: SoFar, note: str) -> None:
     so_far.update(notes=(*so_far.report.notes, note))
-
-
-def _tell_state(failure: DbopsError | None) -> str:
-    match failure:
-        case None:
-            return "running"
-        case NeedsRepair():
-            return "needs_repair"
-        case Reverted():
-            return "reverted"
-        case _:
-            return "failed"
 
 
 def read_aftercare(

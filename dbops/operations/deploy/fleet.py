@@ -24,17 +24,7 @@ from dbops.core.fleet import (
     name_database,
 )
 from dbops.core.progress import Progress
-from dbops.errors import (
-    Busy,
-    DbopsError,
-    Interrupted,
-    NeedsRepair,
-    Refused,
-    Reverted,
-    ServerFailed,
-    ToolFailed,
-    UsageError,
-)
+from dbops.errors import BY_EXIT_CODE, DbopsError, Interrupted
 from dbops.operations.deploy.members import (
     FleetOptions,
     build_plan,
@@ -46,20 +36,6 @@ from dbops.operations.deploy.processes import (
     call_on_signals,
     find_program,
 )
-
-KINDS: dict[int, type[DbopsError]] = {
-    each.exit_code: each
-    for each in (
-        DbopsError,
-        UsageError,
-        Refused,
-        Busy,
-        ToolFailed,
-        ServerFailed,
-        Reverted,
-        NeedsRepair,
-    )
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,7 +168,7 @@ def _raise_for(report: FleetReport, options: FleetOptions, *, stopped: bool) -> 
         return
     failed = [each.database for each in report.databases if each.exit_code]
     what = "would not be deployed" if options.dry_run else "not deployed"
-    raise KINDS[worst](
+    raise BY_EXIT_CODE[worst](
         f"{what}: {', '.join(failed)}",
         hint=f"do what is told for each of them, then {options.again}",
         report=report,

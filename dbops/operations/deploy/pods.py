@@ -11,17 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from dbops.core.migration import MigrationId
-from dbops.errors import (
-    Busy,
-    DbopsError,
-    Interrupted,
-    NeedsRepair,
-    Refused,
-    Reverted,
-    ServerFailed,
-    ToolFailed,
-    UsageError,
-)
+from dbops.errors import BY_EXIT_CODE, DbopsError, Interrupted, ServerFailed
 from dbops.operations.check.digest import digest_migration
 from dbops.operations.context import Context
 from dbops.operations.deploy.report import DeployOptions, DeployReport, DeployState
@@ -41,7 +31,6 @@ from dbops.postgres.turns import (
 KIND = "deploy"
 LOOK_EVERY_S = 1.0
 """How often a follower asks whether the sessions of the leader are at work."""
-ERRORS = (UsageError, Refused, Busy, ToolFailed, ServerFailed, Reverted, NeedsRepair)
 NOT_THE_WORK = ("lock_wait_s", "dry_run", "resume")
 """Options that two runs may have different, and do the same."""
 
@@ -270,8 +259,7 @@ def _read_id(text: str) -> MigrationId:
 def _build_error(
     verdict: Mapping[str, Any], leader: TurnRow, report: DeployReport
 ) -> DbopsError:
-    kinds = {each.exit_code: each for each in ERRORS}
-    kind = kinds.get(leader.exit_code or 0, ServerFailed)
+    kind = BY_EXIT_CODE.get(leader.exit_code or 0, ServerFailed)
     return kind(
         verdict.get("message") or "it failed", hint=verdict.get("hint"), report=report
     )

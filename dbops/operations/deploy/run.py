@@ -21,7 +21,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from dbops.core.catalog import Catalog
 from dbops.core.migration import MigrationId
 from dbops.core.statement import join_statements
-from dbops.errors import NeedsRepair, Refused, Reverted
+from dbops.errors import Refused, find_run_state
 from dbops.operations.check.digest import digest_down, digest_migration
 from dbops.operations.context import Context
 from dbops.operations.deploy.added import Added, copy_migration, find_added
@@ -82,18 +82,8 @@ def open_run(
         except BaseException as error:
             # The first error counts, also when the server is gone.
             with suppress(psycopg.Error):
-                ledger.finish(_find_state(error), message=str(error))
+                ledger.finish(find_run_state(error), message=str(error))
             raise
-
-
-def _find_state(error: BaseException) -> str:
-    match error:
-        case NeedsRepair():
-            return "needs_repair"
-        case Reverted():
-            return "reverted"
-        case _:
-            return "failed"
 
 
 @dataclass(slots=True)
