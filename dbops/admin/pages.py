@@ -154,7 +154,7 @@ class Pages:
         locks: LocksReport | None = None
         problem = ""
         try:
-            locks = look(context, LocksOptions(min_wait_s=0))
+            locks = look(context, LocksOptions(min_wait_s=0, own_database=True))
         except DbopsError as error:
             problem = error.message
         return TemplateResponse(

@@ -35,9 +35,9 @@ class Blocked:
 
 
 @contextmanager
-def open_blocked(target: Target) -> Iterator[Blocked]:
+def open_blocked(target: Target, *, name: str = NAME) -> Iterator[Blocked]:
     """Let a session that is idle in transaction keep another one from a table."""
-    with open_crowd(target, options=f"-c application_name={NAME}") as crowd:
+    with open_crowd(target, options=f"-c application_name={name}") as crowd:
         first, second = crowd.add(2)
         crowd.execute(first, "BEGIN", LOCK)
         crowd.wait(second, "SELECT count(*) FROM threads")

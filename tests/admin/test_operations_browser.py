@@ -14,7 +14,8 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from tests.admin.conftest import Blocked
+from dbops.core.target import Target
+from tests.admin.conftest import Blocked, open_blocked
 from tests.admin.pages import build_act_url, build_url
 from tests.browser import (
     CONTRAST,
@@ -28,16 +29,24 @@ from tests.browser import (
     tell,
     wait_for,
 )
+from tests.databases import connect
 
 pytestmark = [
     pytest.mark.skipif(bool(MISSING), reason=MISSING),
     pytest.mark.django_db(transaction=True),
 ]
 
+LONGEST_NAME = 63
+"""Bytes that PostgreSQL keeps of a name."""
 TOKYO = ZoneInfo("Asia/Tokyo")
 TIME = """
 const one = document.querySelector('#dbops-locks time');
 return [one.dateTime, one.title, one.textContent];
+"""
+WIDE = """
+return [...document.querySelectorAll('body *')].filter(
+    (one) => one.getBoundingClientRect().right > 360
+).map((one) => one.outerHTML.slice(0, 200)).slice(-5)
 """
 MARK = "document.querySelector('#dbops-locks').dataset.same = 'page'"
 LOOKS = """
@@ -105,14 +114,27 @@ def test_a_blocker_appears_on_the_page_and_is_ended(
     assert complaints == []
 
 
+@pytest.fixture
+def long_named(target: Target) -> Iterator[Blocked]:
+    """Names without a place to break at: of who is in the way, and in a finding."""
+    name = "W" * LONGEST_NAME
+    with connect(target) as session:
+        session.execute(
+            f'ALTER TABLE threads ADD CONSTRAINT "{name}" CHECK (true) NOT VALID'
+        )
+        with open_blocked(target, name=name) as found:
+            yield found
+        session.execute(f'ALTER TABLE threads DROP CONSTRAINT "{name}"')
+
+
 def test_it_fits_a_narrow_screen_and_can_be_read(
-    page: str, browser: Chrome, blocked: Blocked
+    page: str, browser: Chrome, long_named: Blocked
 ) -> None:
     urls = (
         page,
         page + "migrations/neuroagent/0003_add_indexes_for_inspection/",
-        page.replace(build_url(), build_act_url(blocked.blocker)),
-        page.replace(build_url(), build_act_url(blocked.blocker, "cancel")),
+        page.replace(build_url(), build_act_url(long_named.blocker)),
+        page.replace(build_url(), build_act_url(long_named.blocker, "cancel")),
     )
     for scheme in ("light", "dark"):
         set_screen(browser, width=360, height=740, scheme=scheme)
@@ -124,7 +146,7 @@ def test_it_fits_a_narrow_screen_and_can_be_read(
             width = browser.execute_script(
                 "return document.documentElement.scrollWidth"
             )
-            assert width <= 360, url
+            assert width <= 360, (url, browser.execute_script(WIDE))
             assert browser.execute_script(LABELS) == [], url
             assert browser.execute_script(CONTRAST) == [], (scheme, url)
 

@@ -10,12 +10,16 @@ from typing import Any
 
 import pytest
 
+from dbops.core.locks.report import walk
 from dbops.operations.check.digest import digest_migration
 from dbops.operations.history import get_id, read_history
+from dbops.operations.locks.locks import LocksOptions
+from dbops.operations.locks.locks import look as look_at_locks
 from dbops.operations.overview.migration import show_migration
 from dbops.operations.overview.overview import read_overview
 from dbops.operations.overview.report import OverviewReport
 from dbops.postgres.rehearsals import RehearsalEntry, record_rehearsals
+from tests.crowd import open_crowd
 from tests.databases import connect, temporary_database, temporary_role
 from tests.lab import THING, Lab, open_lab
 
@@ -167,6 +171,22 @@ def test_a_table_that_is_locked_does_not_hold_the_look_up(lab: Lab) -> None:
         other.rollback()
     assert report.status is not None
     assert report.tables
+
+
+def test_who_waits_in_another_database_is_no_concern_of_this_one(lab: Lab) -> None:
+    with temporary_database() as other, open_crowd(other) as crowd:
+        first, second = crowd.add(2)
+        crowd.execute(first, "BEGIN", "SELECT pg_advisory_xact_lock(1)")
+        crowd.wait(second, "SELECT pg_advisory_xact_lock(1)")
+        report = look(lab)
+        with lab.open() as context:
+            everywhere = look_at_locks(context, LocksOptions(min_wait_s=0))
+    assert report.verdict.safe, report.verdict
+    assert report.locks is not None
+    assert (report.locks.waiting, report.locks.roots) == (0, ())
+    assert set(crowd.pids) <= {
+        each.pid for root in everywhere.roots for each in (root, *walk(root.waiters))
+    }
 
 
 def test_a_role_that_may_little_sees_what_it_may(lab: Lab) -> None:

@@ -43,6 +43,8 @@ class LocksOptions:
     pid: int | None = None
     """Only what this session waits for, and what waits for it."""
     min_wait_s: float = MIN_WAIT_S
+    own_database: bool = False
+    """Only where a session of this database takes part: others share the server."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +79,7 @@ class LocksReport:
     server: str
     standby: bool
     waiting: int
-    """Sessions that wait for a lock, in all databases of the server."""
+    """Sessions that wait for a lock, in all databases that were looked at."""
     longest_wait_s: float
     min_wait_s: float
     roots: tuple[Root, ...]
@@ -187,7 +189,12 @@ def build_report(
     if options.pid is not None:
         leader = scene.leaders.get(options.pid, options.pid)
         options = replace(options, pid=leader)
-    roots = _choose(build_roots(scene), options)
+    found = build_roots(scene)
+    waiting = len(scene.graph.waits)
+    if options.own_database:
+        found = tuple(each for each in found if is_near(each, viewer.database))
+        waiting = sum(_count_waiting(each) for each in found)
+    roots = _choose(found, options)
     waits = [
         each.waited_s or 0.0
         for root in roots
@@ -197,20 +204,36 @@ def build_report(
     migrations = find_migrations(scene)
     if options.pid is not None:
         migrations = tuple(each for each in migrations if each.pid == options.pid)
+    if options.own_database:
+        near = {each.pid for root in found for each in walk(root.waiters)}
+        migrations = tuple(each for each in migrations if each.pid in near)
     return LocksReport(
         taken_at=datetime.fromtimestamp(scene.snapshot.taken_us / 1e6, UTC),
         place=place,
         server=f"PostgreSQL {viewer.server_version}",
         standby=viewer.in_recovery,
-        waiting=len(scene.graph.waits),
+        waiting=waiting,
         longest_wait_s=max(waits, default=0.0),
         min_wait_s=options.min_wait_s,
         roots=roots,
         migrations=migrations,
-        other_waits=_find_others(scene, options),
+        other_waits=_find_others(scene, viewer, options),
         missing_rights=_find_missing_rights(viewer, scene.snapshot),
         notes=(*notes, *_explain_calm(scene, roots, options)),
     )
+
+
+def is_near(root: Root, database: str) -> bool:
+    """Say whether a session of a database waits for it, or it is one itself.
+
+    Whose database cannot be seen is near.
+    """
+    return any(each.database in (database, "") for each in (root, *walk(root.waiters)))
+
+
+def _count_waiting(root: Root) -> int:
+    """Return how many wait in its tree; one in a deadlock waits, too."""
+    return sum(1 for _ in walk(root.waiters)) + (not root.blocks or bool(root.circle))
 
 
 def _choose(roots: Iterable[Root], options: LocksOptions) -> tuple[Root, ...]:
@@ -241,12 +264,16 @@ def _concerns(relation: str, table: str) -> bool:
     return found == wished or found.partition(".")[2] == wished
 
 
-def _find_others(scene: Scene, options: LocksOptions) -> tuple[OtherWait, ...]:
+def _find_others(
+    scene: Scene, viewer: Viewer, options: LocksOptions
+) -> tuple[OtherWait, ...]:
     if options.table:
         return ()
     found = find_other_waits(
         scene, least_s=max(options.min_wait_s, MIN_WAIT_S), asked=options.pid
     )
+    if options.own_database:
+        found = tuple(each for each in found if each.database in (viewer.database, ""))
     if options.pid is None:
         return found
     return tuple(each for each in found if each.pid == options.pid)

@@ -112,7 +112,7 @@ def _look_at_server(
     context: Context, session: Connection, parts: _Parts, *, details: bool
 ) -> None:
     with parts.look("locks"):
-        look = Look(context, session, LocksOptions(min_wait_s=0))
+        look = Look(context, session, LocksOptions(min_wait_s=0, own_database=True))
         parts.locks = look.take()
     with parts.look("ledger"), ask.open_look(session):
         parts.has_ledger = ledger_exists(session)
