@@ -61,7 +61,12 @@ def fetch_live_catalog(
     context: Context, *, lock_timeout_s: float = LOCK_TIMEOUT_S
 ) -> Catalog:
     """Return the schema of the database as it is now."""
-    return fetch_catalog(context.connect(), lock_timeout_s=lock_timeout_s)
+    # Who has a turn has a session of its own: it was made sure of.
+    return fetch_catalog(
+        context.connect(),
+        lock_timeout_s=lock_timeout_s,
+        again=context.turn is not None,
+    )
 
 
 def learn_rules(

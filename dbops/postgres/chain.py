@@ -65,6 +65,23 @@ class Chain:
         """The hash of the newest entry."""
         return self._last.hash if self._last else ""
 
+    def write(
+        self,
+        query: str,
+        parameters: Mapping[str, Any],
+        *,
+        table: str,
+        key: object = None,
+    ) -> None:
+        """Run a query that writes the ledger, and attest it: see `write_attested`."""
+        cursor = self._connection.execute(load(query), parameters)
+        if key is None:
+            keys = [each for (each,) in cursor.fetchall()]
+        else:
+            keys = [key] if cursor.rowcount else []
+        for each in keys:
+            self.attest(query.removeprefix("ledger_"), table, each)
+
     def attest(self, event: str, table: str, key: object) -> None:
         """Add an entry about a row as it is now, in this transaction."""
         query = sql.SQL("SELECT * FROM {} WHERE {} = %s").format(
@@ -136,13 +153,7 @@ def write_attested(
         connection.execute(load(query), parameters)
         return ""
     with open_chain(connection) as chain:
-        cursor = connection.execute(load(query), parameters)
-        if key is None:
-            keys = [each for (each,) in cursor.fetchall()]
-        else:
-            keys = [key] if cursor.rowcount else []
-        for each in keys:
-            chain.attest(query.removeprefix("ledger_"), table, each)
+        chain.write(query, parameters, table=table, key=key)
         return chain.head
 
 

@@ -6,7 +6,8 @@ import getpass
 import json
 import socket
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,7 +22,7 @@ from dbops.core.locks.standing import Blocked
 from dbops.core.migration import MigrationId
 from dbops.core.sql_script import may_run_again
 from dbops.core.statement import mask_secrets
-from dbops.postgres.chain import write_attested
+from dbops.postgres.chain import Chain, chain_exists, open_chain, write_attested
 from dbops.postgres.session import Connection
 from dbops.sql import load
 
@@ -230,6 +231,10 @@ class Ledger:
         self.head = ""
         """The hash of the newest entry of the chain; empty where there is none."""
         self._remark = ""
+        self._chain: Chain | None = None
+        """Held while several entries are written together."""
+        self._saved: set[str] = set()
+        """Fingerprints of the schemas that this record has written down."""
 
     def start(self, kind: str, *, before: Catalog, allowed: Iterable[str] = ()) -> None:
         """Write down that it begins, on this schema, with these guards let pass."""
@@ -302,23 +307,25 @@ class Ledger:
     ) -> UUID:
         """Write down that a step begins, and return its id."""
         step = uuid4()
-        if before is not None:
-            self._save(before)
-        self._execute(
-            "ledger_start_step",
-            id=step,
-            deployment=self.deployment_id,
-            app=migration.app,
-            migration=migration.name,
-            operation=operation,
-            description=description,
-            direction=direction,
-            fingerprint_before=before.fingerprint if before else "",
-        )
-        if digest and _has_digests(self._connection):
-            self._execute("ledger_record_digest", id=step, digest=digest)
-        if down_digest and has_column(self._connection, "dbops_step", "down_digest"):
-            self._execute("ledger_record_down_digest", id=step, down_digest=down_digest)
+        with self._together():
+            fingerprint = self._save(before) if before is not None else ""
+            self._execute(
+                "ledger_start_step",
+                id=step,
+                deployment=self.deployment_id,
+                app=migration.app,
+                migration=migration.name,
+                operation=operation,
+                description=description,
+                direction=direction,
+                fingerprint_before=fingerprint,
+            )
+            if digest and _has_digests(self._connection):
+                self._execute("ledger_record_digest", id=step, digest=digest)
+            if down_digest and self._has_column("dbops_step", "down_digest"):
+                self._execute(
+                    "ledger_record_down_digest", id=step, down_digest=down_digest
+                )
         return step
 
     def finish_step(
@@ -333,24 +340,24 @@ class Ledger:
         blocked: Blocked = NOBODY,
     ) -> None:
         """Write down how a step ended, and whom it has kept waiting."""
-        if after is not None:
-            self._save(after)
-        if blocked.sessions and has_column(self._connection, "dbops_step", "blocked_s"):
+        with self._together():
+            fingerprint = self._save(after) if after is not None else ""
+            if blocked.sessions and self._has_column("dbops_step", "blocked_s"):
+                self._execute(
+                    "ledger_record_blocked",
+                    id=step,
+                    blocked_sessions=blocked.sessions,
+                    blocked_s=blocked.longest_s,
+                )
             self._execute(
-                "ledger_record_blocked",
+                "ledger_finish_step",
                 id=step,
-                blocked_sessions=blocked.sessions,
-                blocked_s=blocked.longest_s,
+                state=state,
+                sql=sql,
+                duration_s=duration_s,
+                fingerprint_after=fingerprint,
+                message=message,
             )
-        self._execute(
-            "ledger_finish_step",
-            id=step,
-            state=state,
-            sql=sql,
-            duration_s=duration_s,
-            fingerprint_after=after.fingerprint if after else "",
-            message=message,
-        )
 
     def record_statement(
         self,
@@ -389,29 +396,58 @@ class Ledger:
         self, state: str, *, after: Catalog | None = None, message: str = ""
     ) -> None:
         """Write down how it ended."""
-        if after is not None:
-            self._save(after)
-        self._execute(
-            "ledger_finish_deployment",
-            id=self.deployment_id,
-            state=state,
-            fingerprint_after=after.fingerprint if after else "",
-            message="; ".join(filter(None, (message, self._remark))),
-        )
+        with self._together():
+            self._execute(
+                "ledger_finish_deployment",
+                id=self.deployment_id,
+                state=state,
+                fingerprint_after=self._save(after) if after is not None else "",
+                message="; ".join(filter(None, (message, self._remark))),
+            )
 
-    def _save(self, catalog: Catalog) -> None:
-        self._execute(
-            "ledger_save_catalog",
-            fingerprint=catalog.fingerprint,
-            catalog=write_catalog(catalog),
-        )
+    def _save(self, catalog: Catalog) -> str:
+        """Write down a schema, once, and return its fingerprint."""
+        fingerprint = catalog.fingerprint
+        if fingerprint not in self._saved:
+            self._execute(
+                "ledger_save_catalog",
+                fingerprint=fingerprint,
+                catalog=write_catalog(catalog),
+            )
+            self._saved.add(fingerprint)
+        return fingerprint
+
+    def _has_column(self, table: str, column: str) -> bool:
+        return has_column(self._connection, table, column)
 
     def _note(self, name: str, **parameters: Any) -> None:
         """Write what is of use until the migration is done, and attested by nothing."""
         self._connection.execute(load(name), parameters)
 
+    @contextmanager
+    def _together(self) -> Iterator[None]:
+        """Write all of the block or nothing, in one transaction and by one look."""
+        if self._chain is not None or not chain_exists(self._connection):
+            yield
+            return
+        saved = set(self._saved)
+        try:
+            with open_chain(self._connection) as chain:
+                self._chain = chain
+                yield
+                head = chain.head
+        except BaseException:
+            self._saved = saved
+            raise
+        finally:
+            self._chain = None
+        self.head = head
+
     def _execute(self, name: str, **parameters: Any) -> None:
         table, key = _WRITES[name]
+        if self._chain is not None:
+            self._chain.write(name, parameters, table=table, key=parameters[key])
+            return
         head = write_attested(
             self._connection, name, parameters, table=table, key=parameters[key]
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -24,6 +23,7 @@ from dbops.core.statement import (
 )
 from dbops.operations.context import Context
 from dbops.operations.deploy.added import AddedOperation, insert_added
+from dbops.operations.deploy.carried import Carried
 from dbops.operations.deploy.gaps import build_gaps
 from dbops.operations.deploy.lock_retry import (
     retry_on_lock_timeout,
@@ -36,31 +36,6 @@ from dbops.operations.deploy.observing import (
 )
 from dbops.operations.history import get_id
 from dbops.operations.kept.keep import Keeper
-
-
-@dataclass(slots=True)
-class Carried:
-    """What one migration of a run leaves for the next, so that it is not read again."""
-
-    loader: MigrationLoader | None = None
-    state: ProjectState | None = None
-
-    def keep(self, executor: MigrationExecutor, state: ProjectState) -> None:
-        """Keep the loader, and the state as far as it is not rendered.
-
-        Rendered, it would give other DDL than one that is made anew.
-        """
-        self.loader = executor.loader
-        self.state = _copy_unrendered(state)
-
-    def get_state(self) -> ProjectState | None:
-        """Return a state to apply the next migration to, which may fail."""
-        return self.state and _copy_unrendered(self.state)
-
-
-def _copy_unrendered(state: ProjectState) -> ProjectState:
-    models = {key: model.clone() for key, model in state.models.items()}
-    return ProjectState(models, real_apps=state.real_apps)
 
 
 class OneMigration(MigrationExecutor):

@@ -16,8 +16,9 @@ from dbops.core.guards import GuardName
 from dbops.errors import DbopsError, NeedsRepair
 from dbops.operations.context import Context, watch_locks
 from dbops.operations.deploy.aftercare import read_aftercare
-from dbops.operations.deploy.apply import Carried, StatementLog, apply_migration
+from dbops.operations.deploy.apply import StatementLog, apply_migration
 from dbops.operations.deploy.back_up import back_up_first
+from dbops.operations.deploy.carried import Carried
 from dbops.operations.deploy.checklist import Checklist, require_names, tell_guards
 from dbops.operations.deploy.guard import finish_up_to_date
 from dbops.operations.deploy.guarding import (
