@@ -45,7 +45,8 @@ import psycopg
 from django.core.management import execute_from_command_line
 from django.db import connections
 
-QUIET = ("select", "show", "set ", "reset", "begin")
+QUIET = ("select", "show", "set ", "reset", "begin", "with recursive", "with lock",
+         "lock table dbops_entry")
 order = {}
 count = 0
 
@@ -80,7 +81,7 @@ def tell_statement(args):
     if isinstance(query, bytes):
         query = query.decode()
     if not isinstance(query, str):
-        query = str(query)
+        query = query.as_string(None)
     lines = [each for each in query.splitlines() if not each.startswith("--")]
     text = " ".join(" ".join(lines).split())
     return None if text.lower().startswith(QUIET) else text[:200]
