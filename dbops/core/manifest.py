@@ -74,6 +74,8 @@ class Manifest:
     backup_id: str
     database: str
     """The database's name on the server."""
+    system_identifier: str = ""
+    """Of the server and its physical copies; empty where it is not known."""
     taken_at: datetime
     """The moment whose contents the backup has: that of its snapshot."""
     duration_s: float
@@ -199,7 +201,8 @@ def _compute_checksum(contents: dict[str, Any]) -> str:
 
 
 def _build_manifest(contents: dict[str, Any]) -> Manifest:
-    contents = {"left_out": [], **contents}
+    # What manifests of before have not.
+    contents = {"left_out": [], "system_identifier": "", **contents}
     values = {name: contents[name] for name in Manifest.__slots__}
     values["taken_at"] = datetime.fromisoformat(contents["taken_at"]).astimezone(UTC)
     values["migrations"] = tuple(

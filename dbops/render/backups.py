@@ -116,7 +116,7 @@ def render_show(report: ShowReport) -> RenderableType:
             ("Files", count_of(report.files, "file")),
             ("Encrypted", "yes" if report.encrypted else "no"),
             ("Verified", PROOFS[report.verified]),
-            ("Server", f"PostgreSQL {report.server_version}"),
+            ("Server", _describe_server(report)),
             ("Locale", f"{report.encoding}, {report.collation}"),
             ("Written by", _describe_tools(report)),
             ("Fingerprint", report.fingerprint),
@@ -327,6 +327,11 @@ def _describe_size(report: ShowReport) -> str:
         f"{format_size(report.size_bytes)} of a database of "
         f"{format_size(report.database_size_bytes)} ({_format_ratio(report.ratio)})"
     )
+
+
+def _describe_server(report: ShowReport) -> str:
+    which = f", system {report.system_identifier}" if report.system_identifier else ""
+    return f"PostgreSQL {report.server_version}{which}"
 
 
 def _describe_tools(report: ShowReport) -> str:

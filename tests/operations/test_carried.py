@@ -92,10 +92,10 @@ def tell(apps: Apps) -> dict[str, Any]:
     told = {}
     for model in apps.get_models(include_auto_created=True):
         meta = model._meta
-        relations = [
-            field.remote_field.model
+        relations: list[Any] = [
+            field.related_model
             for field in meta.get_fields(include_hidden=True)
-            if getattr(field, "remote_field", None) and field.related_model
+            if field.is_relation
         ]
         parents = [each for each in model.__mro__ if hasattr(each, "_meta")]
         for each in (*relations, *meta.parents, *parents[1:]):

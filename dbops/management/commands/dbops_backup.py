@@ -61,6 +61,12 @@ class Command(DbopsCommand):
             "where there is none)",
         )
         parser.add_argument(
+            "--moved",
+            action="store_true",
+            help="the database has moved to this server: go on where the backups of "
+            "the server before are",
+        )
+        parser.add_argument(
             "--dry-run",
             action="store_true",
             help="lock, count and check everything, but write nothing",
@@ -108,6 +114,7 @@ class Command(DbopsCommand):
             lock_wait_timeout_s=options["lock_wait_timeout"],
             jobs=options["jobs"],
             exclusions=exclusions,
+            moved=options["moved"],
             dry_run=options["dry_run"],
         )
 

@@ -25,6 +25,7 @@ def back_up(
     lock_wait_timeout_s: float = 30,
     jobs: int = 2,
     exclusions: Exclusions | None = None,
+    moved: bool = False,
     dry_run: bool = False,
 ) -> BackupReport:
     """Take a backup while no deployment runs, and record it where there is a ledger.
@@ -56,6 +57,7 @@ def back_up(
             progress=context.progress,
             lock_wait_timeout_s=lock_wait_timeout_s,
             jobs=jobs,
+            moved=moved,
             dry_run=dry_run,
         )
     if not dry_run and not report.left_out:

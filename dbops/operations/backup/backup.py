@@ -19,6 +19,7 @@ from dbops.core.progress import Progress, silent
 from dbops.core.table_name import TableName, parse_table_name
 from dbops.core.target import Target
 from dbops.errors import ToolFailed, UsageError
+from dbops.operations.backup.ownership import require_own_place
 from dbops.operations.backup.proving import find_false_restore, find_scratch_means
 from dbops.operations.backup.reading import (
     Backup,
@@ -34,6 +35,7 @@ from dbops.operations.storage import (
     read_id_moment,
 )
 from dbops.postgres.catalog import fetch_catalog
+from dbops.postgres.identity import fetch_identity
 from dbops.postgres.roles import fetch_access
 from dbops.postgres.scratch import DatabaseProperties, fetch_properties
 from dbops.postgres.session import open_session
@@ -108,6 +110,7 @@ class _Picture:
     catalog: Catalog
     access: Access
     facts: DatabaseFacts
+    system_identifier: str
     properties: DatabaseProperties
     tables: tuple[TableRows, ...]
     migrations: tuple[MigrationId, ...]
@@ -135,6 +138,7 @@ def take_backup(
     progress: Progress = silent,
     lock_wait_timeout_s: float = 30,
     jobs: int = 2,
+    moved: bool = False,
     dry_run: bool = False,
     clock: Callable[[], float] = time.monotonic,
 ) -> BackupReport:
@@ -144,13 +148,15 @@ def take_backup(
     rewrites one would leave it empty in the dump. So never migrate meanwhile; readers
     and writers are not held up. Without the identity, an encrypted backup is verified
     by its checksums alone. For `restored` the scratch database is made on
-    `scratch_server`, or beside the original.
+    `scratch_server`, or beside the original. What has `moved` here from another server
+    goes on in the place of its backups.
 
     Raises:
         UsageError: an option does not fit, or what is to be left out does not exist.
         Busy: a table's lock could not be had.
-        Refused: the storage cannot be written to, or a table not read; or what stays
-            could not be restored without what is left out.
+        Refused: the storage cannot be written to, or has another server's backups; a
+            table cannot be read; or what stays could not be restored without what is
+            left out.
         ToolFailed: pg_dump is missing or failed, the storage failed or is full, or the
             files do not hold what the snapshot held. Nothing is left in the storage.
     """
@@ -158,6 +164,7 @@ def take_backup(
     require_jobs(jobs)
     seal = seal or Seal()
     vault = open_vault(storage, target.database)
+    require_own_place(vault, target, moved=moved)
     if dry_run:
         vault.check()
         means = _find_means(target, pg_bin, progress)
@@ -235,10 +242,11 @@ def require_means(
     """Find out early what would keep a backup from being taken.
 
     Raises:
-        Refused: the storage cannot be written to.
+        Refused: the storage cannot be written to, or has another server's backups.
         ToolFailed: pg_dump is missing or too old.
     """
     vault = open_vault(storage, target.database)
+    require_own_place(vault, target)
     if dry_run:
         vault.check()
     else:
@@ -369,6 +377,7 @@ def _fetch_picture(snapshot: Snapshot, progress: Progress) -> _Picture:
         catalog=reduce_catalog(fetch_catalog(connection), left_out),
         access=fetch_access(connection),
         facts=fetch_facts(connection),
+        system_identifier=fetch_identity(connection),
         properties=fetch_properties(connection),
         tables=tables,
         migrations=fetch_applied_migrations(connection) if has_history else (),
@@ -389,6 +398,7 @@ def _build_manifest(
     return Manifest(
         backup_id=backup_id,
         database=picture.facts.database,
+        system_identifier=picture.system_identifier,
         taken_at=picture.facts.taken_at,
         duration_s=round(duration_s, 3),
         server_version=picture.facts.server_version,

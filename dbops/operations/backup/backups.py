@@ -131,6 +131,8 @@ class ShowReport:
     migrations: tuple[MigrationId, ...]
     pending: tuple[MigrationId, ...]
     unknown: tuple[MigrationId, ...]
+    system_identifier: str = ""
+    """Of the server; empty where it is not known."""
     engine: Engine = Engine.DUMP
     kind: str = "full"
     needs: tuple[str, ...] = ()
@@ -216,6 +218,7 @@ def show_backup(
         verified=Verified(manifest.verified),
         verifications=manifest.verifications,
         server_version=manifest.server_version,
+        system_identifier=manifest.system_identifier,
         dbops_version=manifest.dbops_version,
         pg_dump_version=manifest.pg_dump_version,
         encrypted=manifest.encrypted,
