@@ -36,7 +36,7 @@ FLAGS = (
     "--disable-component-update",
 )
 
-TIMEOUT_S = 60
+TIMEOUT_S = 180
 PASSWORD = "correct horse"
 
 LABELS = """

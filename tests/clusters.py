@@ -32,7 +32,7 @@ from tests.processes import wait_until
 SUPERUSER = "postgres"
 PASSWORD = "super-s3cret"
 LOWEST_MAJOR = 15
-LIMIT_S = 60
+LIMIT_S = 180
 ACCESS = """\
 local all all trust
 local replication all trust

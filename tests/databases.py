@@ -20,7 +20,7 @@ from dbops.postgres.session import Connection, build_environment, build_target
 from dbops.postgres.tools import find_tools
 
 MAINTENANCE_DATABASE = "postgres"
-DUMP_TIMEOUT_S = 60
+DUMP_TIMEOUT_S = 180
 ROLE_PASSWORD = "k33p-me-private"
 """Of the roles that are made here; nothing may ever say it."""
 

@@ -20,7 +20,7 @@ from dbops.operations.replay import SETTINGS_OF_KEYWORDS
 from tests.lab import Lab, Outcome
 
 CHECKOUT = Path(__file__).parents[1]
-PATIENCE_S = 60
+PATIENCE_S = 180
 
 MANAGE = """\
 import os, sys

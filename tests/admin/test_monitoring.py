@@ -155,7 +155,7 @@ def test_a_server_that_is_down_is_told_and_no_address(tmp_path: Path) -> None:
         },
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=True,
     )
     alive, ready, numbers, stranger = json.loads(done.stdout)

@@ -112,7 +112,7 @@ def test_is_the_same_in_each_python(version: str) -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=180,
     )
 
     assert done.stdout.strip() == GOLDEN

@@ -8,7 +8,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from pytest_django import DjangoDbBlocker
 
-TIMEOUT_S = 60.0
+TIMEOUT_S = 180.0
 
 NewDatabase = Callable[[str], AbstractContextManager[BaseDatabaseWrapper]]
 

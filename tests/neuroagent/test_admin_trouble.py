@@ -34,7 +34,7 @@ from tests.neuroagent.pages import (
 pytestmark = pytest.mark.django_db
 
 CHECKOUT = Path(__file__).parents[2]
-TIMEOUT_S = 60
+TIMEOUT_S = 180
 
 HOSTILE = {
     "html": "<script>alert(1)</script><img src=x onerror=alert(1)>",

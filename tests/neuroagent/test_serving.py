@@ -24,7 +24,7 @@ def load(module: str, **environment: str) -> tuple[int, str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=180,
     )
     return child.returncode, child.stderr
 

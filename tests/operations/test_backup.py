@@ -479,7 +479,7 @@ def test_an_interrupt_leaves_nothing_behind(
     ) as command:
         held_tools.wait()
         command.send_signal(number)
-        out, err = command.communicate(timeout=60)
+        out, err = command.communicate(timeout=180)
     assert command.returncode == 5, err
     assert json.loads(out)["error"]["type"] == "Interrupted"
     assert "Traceback" not in err
@@ -490,7 +490,7 @@ def test_an_interrupt_leaves_nothing_behind(
 
 def test_the_command_writes_one_document(filled: Target, storage: str) -> None:
     with start_command(filled, storage, "--json") as command:
-        out, err = command.communicate(timeout=60)
+        out, err = command.communicate(timeout=180)
     assert command.returncode == 0, err
     document = json.loads(out)
     assert document["ok"] is True
@@ -519,7 +519,7 @@ def test_a_password_is_in_no_argument_no_output_and_no_file(
             held_tools.wait()
             lines = read_command_lines()
             command.send_signal(signal.SIGINT)
-            out, err = command.communicate(timeout=60)
+            out, err = command.communicate(timeout=180)
         ours = [line for line in lines.values() if b"dbops" in line or b"held" in line]
         assert any(b"--snapshot" in line for line in ours)
         assert not any(SECRET.encode() in line for line in lines.values())

@@ -19,7 +19,7 @@ from dbops.postgres import embedded, initdb, postmaster, run_as, wheel
 from dbops.postgres.embedded_server import EmbeddedServer
 
 PROJECT = Path(__file__).resolve().parents[2]
-LIMIT_S = 60.0
+LIMIT_S = 180.0
 USE = """
 import sys
 from dbops.postgres.embedded import ensure_running, find_server

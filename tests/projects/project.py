@@ -20,7 +20,7 @@ from dbops.core.target import Target
 
 TEMPLATE = Path(__file__).parent / "shop"
 CHECKOUT = TEMPLATE.parents[2]
-TIMEOUT_S = 60
+TIMEOUT_S = 180
 
 
 @dataclass(frozen=True, slots=True)

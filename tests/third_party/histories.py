@@ -28,7 +28,7 @@ from dbops.postgres.session import build_environment
 from dbops.postgres.tools import find_tools
 from tests.databases import connect, dump_schema, normalise_dump
 
-DUMP_TIMEOUT_S = 60
+DUMP_TIMEOUT_S = 180
 HISTORY = re.compile(r'"?(?:public\.)?django_migrations"?|pg_catalog\.setval')
 
 
