@@ -24,7 +24,7 @@ from dbops.operations.history import History, build_ignore, get_id
 from dbops.operations.relation_locks import RelationLocks
 from dbops.operations.replay import Replay, open_replay
 from dbops.postgres.catalog import LOCK_TIMEOUT_S, fetch_catalog
-from dbops.postgres.ledger import (
+from dbops.postgres.ledger_reading import (
     fetch_adopted_catalogs,
     fetch_journal,
     ledger_exists,

@@ -15,7 +15,7 @@ from dbops.operations.history import History, get_id, read_history
 from dbops.operations.schema import fetch_live_catalog
 from dbops.postgres.catalog import LOCK_TIMEOUT_S
 from dbops.postgres.deploy_lock import fetch_holder
-from dbops.postgres.ledger import (
+from dbops.postgres.ledger_reading import (
     DeploymentRow,
     fetch_last_deployment,
     fetch_stuck_migrations,

@@ -9,7 +9,7 @@ from uuid import UUID
 from psycopg.rows import class_row
 
 from dbops.core.migration import MigrationId
-from dbops.postgres.ledger import ledger_exists
+from dbops.postgres.ledger_reading import ledger_exists
 from dbops.postgres.session import Connection
 from dbops.sql import load
 

@@ -18,8 +18,8 @@ from dbops.postgres.chain import (
     fetch_rows,
     write_attested,
 )
-from dbops.postgres.ledger import (
-    Ledger,
+from dbops.postgres.ledger import Ledger
+from dbops.postgres.ledger_reading import (
     fetch_digests,
     fetch_known_catalog,
     ledger_exists,

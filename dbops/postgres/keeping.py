@@ -21,7 +21,7 @@ from dbops.core.kept import (
 )
 from dbops.core.migration import MigrationId
 from dbops.postgres.chain import write_attested
-from dbops.postgres.ledger import has_column
+from dbops.postgres.ledger_reading import has_column
 from dbops.postgres.session import Connection
 from dbops.sql import load
 

@@ -14,7 +14,8 @@ from psycopg.rows import class_row
 from dbops import __version__
 from dbops.core.migration import MigrationId
 from dbops.postgres.chain import write_attested
-from dbops.postgres.ledger import find_actor, has_column
+from dbops.postgres.ledger import find_actor
+from dbops.postgres.ledger_reading import has_column
 from dbops.postgres.session import Connection
 from dbops.sql import load
 

@@ -22,7 +22,7 @@ from dbops.operations.context import Context, build_context
 from dbops.operations.develop.on_migrate import continue_from_push, is_pushed
 from dbops.operations.history import get_id, read_history
 from dbops.operations.schema import fetch_live_catalog
-from dbops.postgres.ledger import ledger_exists
+from dbops.postgres.ledger_reading import ledger_exists
 
 Plan = list[tuple[Migration, bool]]
 

@@ -13,7 +13,8 @@ from dbops.operations.backup.sealing import build_seal
 from dbops.operations.context import Context
 from dbops.operations.replay import get_scratch_server
 from dbops.postgres.deploy_lock import open_deploy_lock
-from dbops.postgres.ledger import Ledger, ledger_exists
+from dbops.postgres.ledger import Ledger
+from dbops.postgres.ledger_reading import ledger_exists
 from dbops.postgres.session import open_session
 
 

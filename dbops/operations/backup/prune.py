@@ -23,7 +23,11 @@ from dbops.operations.backup.backups import (
 from dbops.operations.context import Context
 from dbops.operations.storage import Vault
 from dbops.operations.storage.directory import DirectoryVault
-from dbops.postgres.ledger import NeededBackup, fetch_needed_backups, ledger_exists
+from dbops.postgres.ledger_reading import (
+    NeededBackup,
+    fetch_needed_backups,
+    ledger_exists,
+)
 from dbops.postgres.session import open_session, tell_error
 
 CUT_OFF_AFTER_S = 86400.0

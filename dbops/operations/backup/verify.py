@@ -39,7 +39,8 @@ from dbops.operations.storage import (
     read_stored_manifest,
 )
 from dbops.postgres.amcheck import find_corruption
-from dbops.postgres.ledger import ledger_exists, record_verification
+from dbops.postgres.ledger import record_verification
+from dbops.postgres.ledger_reading import ledger_exists
 from dbops.postgres.scratch import DatabaseProperties
 from dbops.postgres.session import open_session
 from dbops.postgres.tools import find_tools

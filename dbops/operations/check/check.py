@@ -42,7 +42,7 @@ from dbops.operations.check.written import read_written
 from dbops.operations.context import Context
 from dbops.operations.history import get_id, read_history
 from dbops.operations.sql_files.files import is_project_migration
-from dbops.postgres.ledger import fetch_digests, ledger_exists
+from dbops.postgres.ledger_reading import fetch_digests, ledger_exists
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

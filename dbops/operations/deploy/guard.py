@@ -30,7 +30,7 @@ from dbops.operations.schema import (
     is_invalid_index,
     read_journal,
 )
-from dbops.postgres.ledger import fetch_last_deployment
+from dbops.postgres.ledger_reading import fetch_last_deployment
 from dbops.postgres.marks import Mark, fetch_marks
 
 

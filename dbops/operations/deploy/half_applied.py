@@ -21,7 +21,7 @@ from dbops.operations.schema import (
     fetch_live_catalog,
     find_position,
 )
-from dbops.postgres.ledger import fetch_journal, ledger_exists
+from dbops.postgres.ledger_reading import fetch_journal, ledger_exists
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,10 +26,7 @@ from dbops.operations.history import History, get_id, read_history
 from dbops.operations.replay import open_replay
 from dbops.operations.schema import fetch_live_catalog
 from dbops.postgres.applications import fetch_application
-from dbops.postgres.ledger import (
-    fetch_known_catalog,
-    ledger_exists,
-)
+from dbops.postgres.ledger_reading import fetch_known_catalog, ledger_exists
 from dbops.postgres.loss import (
     count_losses,
     fetch_applied_at,

@@ -60,10 +60,8 @@ from dbops.operations.pgbackrest.way_back import ensure_backup, make_way_back
 from dbops.operations.replay import open_replay
 from dbops.operations.schema import fetch_live_catalog, learn_rules
 from dbops.postgres.applications import fetch_application
-from dbops.postgres.ledger import (
-    Ledger,
-    fetch_known_catalog,
-)
+from dbops.postgres.ledger import Ledger
+from dbops.postgres.ledger_reading import fetch_known_catalog
 from dbops.postgres.session import tell_error
 from dbops.postgres.turns import Turn
 

@@ -26,7 +26,8 @@ from dbops.operations.history import (
 )
 from dbops.operations.pgbackrest.way_back import WayBack
 from dbops.postgres.applications import fetch_application
-from dbops.postgres.ledger import ADOPTED, ledger_exists
+from dbops.postgres.ledger import ADOPTED
+from dbops.postgres.ledger_reading import ledger_exists
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

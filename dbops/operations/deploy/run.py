@@ -29,10 +29,9 @@ from dbops.operations.deploy.apply import OneMigration, StatementLog, hold_turn
 from dbops.operations.deploy.observing import describe_operation
 from dbops.operations.history import LEDGER_APP, History, get_id
 from dbops.operations.schema import fetch_live_catalog
-from dbops.postgres.ledger import (
-    NOBODY,
+from dbops.postgres.ledger import NOBODY, Ledger
+from dbops.postgres.ledger_reading import (
     DeploymentRow,
-    Ledger,
     fetch_last_deployment,
     fetch_steps,
     ledger_exists,

@@ -34,7 +34,7 @@ from dbops.operations.storage import open_vault
 from dbops.operations.storage.directory import DirectoryVault
 from dbops.postgres import doctor as ask
 from dbops.postgres.deploy_lock import fetch_holder
-from dbops.postgres.ledger import fetch_last_deployment, ledger_exists
+from dbops.postgres.ledger_reading import fetch_last_deployment, ledger_exists
 from dbops.postgres.session import Connection, open_session, tell_error
 from dbops.postgres.tools import find_tools, scrub
 

@@ -20,7 +20,7 @@ from dbops.operations.history import History, get_id, read_history
 from dbops.operations.schema import fetch_live_catalog
 from dbops.postgres.ddl_journal import fetch_entries
 from dbops.postgres.deploy_lock import open_deploy_lock
-from dbops.postgres.ledger import fetch_last_deployment
+from dbops.postgres.ledger_reading import fetch_last_deployment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

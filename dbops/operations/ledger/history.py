@@ -30,7 +30,7 @@ from dbops.postgres.history import (
     fetch_run_steps,
     fetch_runs,
 )
-from dbops.postgres.ledger import ledger_exists
+from dbops.postgres.ledger_reading import ledger_exists
 from dbops.postgres.session import Connection, open_session
 
 LIST = "manage.py dbops_history"

@@ -23,7 +23,7 @@ from dbops.errors import Refused, UsageError
 from dbops.operations.context import Context
 from dbops.operations.ledger.report import ExportReport, LedgerVerifyReport
 from dbops.postgres.chain import chain_exists, fetch_entries, fetch_rows
-from dbops.postgres.ledger import ledger_exists
+from dbops.postgres.ledger_reading import ledger_exists
 from dbops.postgres.session import open_session
 
 FORMAT = 1

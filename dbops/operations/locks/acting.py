@@ -10,7 +10,8 @@ from dbops.errors import DbopsError
 from dbops.operations.context import Context
 from dbops.operations.locks.locks import ActReport, LocksOptions, LocksReport, Look
 from dbops.operations.locks.plan import Plan
-from dbops.postgres.ledger import Ledger, ledger_exists
+from dbops.postgres.ledger import Ledger
+from dbops.postgres.ledger_reading import ledger_exists
 from dbops.postgres.locks import open_look_session
 from dbops.postgres.session import open_session, tell_error
 from dbops.postgres.signals import Outcome, signal_session

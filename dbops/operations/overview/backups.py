@@ -16,7 +16,7 @@ from dbops.operations.backup.check import judge_backups
 from dbops.operations.context import Context
 from dbops.operations.overview.report import BackupsState, ShownBackup
 from dbops.operations.pgbackrest.engine import uses_pgbackrest
-from dbops.postgres.ledger import ledger_exists
+from dbops.postgres.ledger_reading import ledger_exists
 from dbops.postgres.overview import RecordedBackup, fetch_recorded_backups
 from dbops.postgres.session import Connection
 

@@ -35,7 +35,7 @@ from dbops.operations.overview.report import (
 from dbops.operations.overview.runs import list_runs
 from dbops.operations.status import StatusReport, read_status
 from dbops.postgres import doctor as ask
-from dbops.postgres.ledger import ledger_exists
+from dbops.postgres.ledger_reading import ledger_exists
 from dbops.postgres.locks import open_look_session
 from dbops.postgres.overview import TableState, fetch_tables
 from dbops.postgres.session import Connection, tell_error

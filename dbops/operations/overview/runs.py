@@ -5,7 +5,7 @@ from __future__ import annotations
 from dbops.core.migration import MigrationId
 from dbops.operations.overview.pending import Rehearsals, fetch_rehearsals
 from dbops.operations.overview.report import Run, RunStep
-from dbops.postgres.ledger import ledger_exists
+from dbops.postgres.ledger_reading import ledger_exists
 from dbops.postgres.overview import RunRow, RunStepRow, fetch_run_steps, fetch_runs
 from dbops.postgres.session import Connection
 

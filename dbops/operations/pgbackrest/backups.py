@@ -43,7 +43,8 @@ from dbops.operations.pgbackrest.engine import (
 from dbops.operations.pgbackrest.looking import find_problems
 from dbops.operations.pgbackrest.take import record_look
 from dbops.operations.project_migrations import Project
-from dbops.postgres.ledger import ledger_exists, record_verification
+from dbops.postgres.ledger import record_verification
+from dbops.postgres.ledger_reading import ledger_exists
 from dbops.postgres.session import open_session
 
 

@@ -35,7 +35,7 @@ from dbops.operations.resolve.report import (
     find_state,
 )
 from dbops.operations.schema import learn_rules
-from dbops.postgres.ledger import (
+from dbops.postgres.ledger_reading import (
     fetch_journal,
     fetch_last_deployment,
     fetch_stuck_migrations,
