@@ -88,7 +88,7 @@ def has_column(connection: Connection, table: str, column: str) -> bool:
 
 def has_digests(connection: Connection) -> bool:
     """Say whether the ledger can hold digests."""
-    row = connection.execute(load("ledgerhas_digests")).fetchone()
+    row = connection.execute(load("ledger_has_digests")).fetchone()
     return row is not None and bool(row[0])
 
 

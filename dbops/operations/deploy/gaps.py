@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import random
-import re
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import psycopg
-from django.db.migrations.operations import (
-    RunPython,
-    RunSQL,
-    SeparateDatabaseAndState,
-)
 from django.db.migrations.operations.base import Operation
 
 from dbops.core.gaps import (
-    WEAKEST,
     Conflict,
     Look,
     Sightings,
@@ -29,22 +22,20 @@ from dbops.core.gaps import (
     is_vacuum,
     merge_wanted,
 )
-from dbops.core.hazards.parsing import (
-    NotUnderstood,
-    has_parser,
-    list_names,
-    parse_statements,
-)
 from dbops.core.lock_modes import LockMode
 from dbops.core.table_name import TableName
 from dbops.errors import Busy
 from dbops.operations.context import Context
+from dbops.operations.deploy.wanted_locks import (
+    changes_rows,
+    predict_locks,
+    takes_time,
+)
 from dbops.postgres.gaps import (
     fetch_deadlock_timeout_s,
     fetch_look,
     lock_table,
 )
-from dbops.postgres.lock_facts import fetch_lock_facts
 from dbops.postgres.session import WHO_IS_AT_WORK, Connection
 
 POLL_S = 0.05
@@ -57,35 +48,6 @@ FRESH_S = 0.02
 LEAST_TRY_S = 0.1
 VACUUM_GRACE_S = 0.5
 """Beyond deadlock_timeout, for an autovacuum that is cancelled to end."""
-
-_ROWS = re.compile(
-    r"\b(?:INSERT|UPDATE|DELETE|MERGE|COPY|SELECT|CALL|DO|REFRESH|TRUNCATE|LOCK)\b",
-    re.IGNORECASE,
-)
-
-
-def changes_rows(operations: Sequence[Operation]) -> bool:
-    """Tell whether an operation may take its time over rows: Python, or SQL of a kind.
-
-    What it cannot tell counts as one: then locks are only asked for when they are
-    needed.
-    """
-    return any(_changes_rows(each) for each in operations)
-
-
-def _changes_rows(operation: Operation) -> bool:
-    match operation:
-        case RunPython(code=code):
-            return code is not RunPython.noop
-        case RunSQL(sql=str(text)):
-            return bool(_ROWS.search(text))
-        case RunSQL(sql=parts):
-            texts = (each if isinstance(each, str) else each[0] for each in parts)
-            return any(_ROWS.search(text) for text in texts)
-        case SeparateDatabaseAndState(database_operations=inner):
-            return changes_rows(inner)
-        case _:
-            return False
 
 
 class Gaps:
@@ -123,8 +85,8 @@ class Gaps:
 
     def expect(self, text: str) -> None:
         """Know beforehand what a script will need, by rule."""
-        self._wanted = merge_wanted(self._predict(text, None))
-        self._at_once = not _ROWS.search(text)
+        self._wanted = merge_wanted(predict_locks(self._context, text))
+        self._at_once = not takes_time(text)
 
     def wait(self) -> None:
         """Wait outside of a transaction until there is a gap for all that is known.
@@ -155,7 +117,7 @@ class Gaps:
             return
         wanted = [
             each
-            for each in self._predict(text, parameters)
+            for each in predict_locks(self._context, text, parameters)
             if self._held.get(each.relation, 0) < each.mode
         ]
         if wanted:
@@ -171,7 +133,7 @@ class Gaps:
         Raises:
             Busy: there was none in `LOCK_BUDGET_S`.
         """
-        wanted = merge_wanted(self._predict(text, parameters))
+        wanted = merge_wanted(predict_locks(self._context, text, parameters))
         if not wanted:
             return None
         self._wait_for(wanted)
@@ -199,34 +161,6 @@ class Gaps:
         longest_s = self._context.settings.lock_timeout_s
         try_s = max(2 * self._gap_s, LEAST_TRY_S)
         return min(try_s, longest_s) if longest_s else try_s
-
-    def _predict(self, text: str, parameters: Any) -> list[WantedLock]:
-        """Return the strong locks of a statement; nothing where no rule knows it."""
-        if not has_parser():
-            return []
-        # Commands that apply nothing would load all rules, too.
-        from dbops.core.hazards.predict import predict
-
-        if parameters is not None:
-            text = self._context.connection.ops.compose_sql(text, parameters)  # type: ignore[attr-defined]
-        try:
-            statements = parse_statements(text)
-        except NotUnderstood:
-            return []
-        statements = tuple(each for each in statements if each.kind not in WITHOUT)
-        if not statements:
-            return []
-        facts = fetch_lock_facts(
-            self._context.connect(),
-            frozenset().union(*(list_names(each.node) for each in statements)),
-            every_hop=any(each.kind == "TruncateStmt" for each in statements),
-        )
-        return [
-            WantedLock(relation=lock.relation, mode=lock.mode)
-            for each in statements
-            for lock in predict(each, facts).locks
-            if lock.mode >= WEAKEST and lock.relation in facts.relations
-        ]
 
     def _wait_for(self, wanted: Sequence[WantedLock]) -> None:
         if not wanted:
@@ -365,15 +299,6 @@ class Gaps:
             f"in the way: {describe_conflicts(conflicts)}",
             hint=f"{WHO_IS_AT_WORK}; then run the command again",
         )
-
-
-WITHOUT = frozenset(
-    {
-        "SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt",
-        "VariableSetStmt", "VariableShowStmt", "TransactionStmt", "ConstraintsSetStmt",
-    }
-)  # fmt: skip
-"""Statements without a strong lock on a table."""
 
 
 def _name(wanted: Sequence[WantedLock]) -> str:
