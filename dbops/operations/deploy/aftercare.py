@@ -17,10 +17,10 @@ from dbops.core.smoke import SmokeCheck
 from dbops.core.watch import parse_thresholds
 from dbops.errors import DbopsError, Refused, find_run_state
 from dbops.operations.context import Context
+from dbops.operations.deploy.failure import Mismatch
 from dbops.operations.deploy.hooks import read_hooks, run_hooks
 from dbops.operations.deploy.lost_rows import read_deletes
 from dbops.operations.deploy.report import SoFar
-from dbops.operations.deploy.settle import Mismatch
 from dbops.operations.deploy.smoke import read_smoke_checks, run_smoke_checks
 from dbops.operations.deploy.watching import Watch
 

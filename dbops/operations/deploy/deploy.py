@@ -20,6 +20,7 @@ from dbops.operations.deploy.apply import StatementLog, apply_migration
 from dbops.operations.deploy.back_up import back_up_first
 from dbops.operations.deploy.carried import Carried
 from dbops.operations.deploy.checklist import Checklist, require_names, tell_guards
+from dbops.operations.deploy.failure import Mismatch
 from dbops.operations.deploy.guard import finish_up_to_date
 from dbops.operations.deploy.guarding import (
     Guarded,
@@ -48,7 +49,7 @@ from dbops.operations.deploy.run import (
     record_step,
     tell_operation,
 )
-from dbops.operations.deploy.settle import Mismatch, Settlement, clean_up
+from dbops.operations.deploy.settle import Settlement, clean_up
 from dbops.operations.deploy.statements import observe_statements
 from dbops.operations.deploy.verify import require_rows_kept, require_verified
 from dbops.operations.history import get_id, read_history

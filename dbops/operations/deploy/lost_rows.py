@@ -23,7 +23,7 @@ from dbops.core.proof import Proof
 from dbops.core.table_name import parse_table_name
 from dbops.errors import Refused
 from dbops.operations.context import Context
-from dbops.operations.deploy.settle import Mismatch
+from dbops.operations.deploy.failure import Mismatch
 from dbops.operations.history import get_id
 from dbops.postgres.lost_rows import (
     fetch_empty_tables,

@@ -27,6 +27,7 @@ from dbops.operations.context import Context, watch_locks
 from dbops.operations.deploy.added import AddedOperation
 from dbops.operations.deploy.apply import StatementLog
 from dbops.operations.deploy.evidence import add_evidence
+from dbops.operations.deploy.failure import Mismatch, say_unchanged
 from dbops.operations.deploy.goal import Goal, find_half_app
 from dbops.operations.deploy.half_applied import (
     HalfApplied,
@@ -47,7 +48,6 @@ from dbops.operations.deploy.run import (
     open_run,
     record_step,
 )
-from dbops.operations.deploy.settle import Mismatch, say_unchanged
 from dbops.operations.deploy.turn import open_turn
 from dbops.operations.deploy.unapply import Way, unapply_migration
 from dbops.operations.history import (

@@ -19,13 +19,12 @@ from dbops.core.proof import find_removed
 from dbops.core.words import count_of
 from dbops.errors import (
     DbopsError,
-    Interrupted,
     NeedsRepair,
     Reverted,
-    ServerFailed,
 )
 from dbops.operations.context import Context
 from dbops.operations.deploy.apply import StatementLog
+from dbops.operations.deploy.failure import Mismatch, say_unchanged, translate
 from dbops.operations.deploy.lock_retry import set_lock_timeout
 from dbops.operations.deploy.observing import describe_operation
 from dbops.operations.deploy.report import DeployState, SoFar
@@ -43,19 +42,6 @@ from dbops.postgres.indexes import drop_invalid_indexes
 from dbops.postgres.keeping import fetch_kept
 from dbops.postgres.ledger import Ledger
 from dbops.postgres.session import tell_error
-
-OTHER_SCHEMA = (
-    psycopg.errors.DuplicateTable,
-    psycopg.errors.DuplicateObject,
-    psycopg.errors.DuplicateColumn,
-    psycopg.errors.DuplicateSchema,
-    psycopg.errors.DuplicateFunction,
-    psycopg.errors.UndefinedTable,
-    psycopg.errors.UndefinedColumn,
-    psycopg.errors.UndefinedObject,
-)
-"""What the server says when a migration, or a part of it, was applied already, or was
-recorded and is not there."""
 
 
 def clean_up(context: Context, position: Position) -> None:
@@ -320,46 +306,9 @@ def _may_leave_data(
     return bool(stages) and stages[0] == before and not operation.atomic
 
 
-class Mismatch(DbopsError):
-    """The schema after a change is not the one that the migrations build."""
-
-    exit_code = 8
-
-
-def say_unchanged(cause: DbopsError) -> DbopsError:
-    """Let an interruption say so, once that is known; other errors promise it."""
-    if not isinstance(cause, Interrupted):
-        return cause
-    return Interrupted(f"{cause.message}; nothing was changed", hint=cause.hint)
-
-
 def _split(migration: Migration, done: int) -> tuple[str, str]:
     words = [
         f"{number}. {describe_operation(each)}"
         for number, each in enumerate(migration.operations, start=1)
     ]
     return ", ".join(words[:done]) or "nothing", ", ".join(words[done:]) or "nothing"
-
-
-def translate(error: BaseException, current: Migration | None) -> DbopsError:
-    """Return our error for whatever a migration has raised."""
-    where = f' in migration "{get_id(current)}"' if current else ""
-    match error:
-        case DbopsError():
-            return error
-        case KeyboardInterrupt():
-            return Interrupted(
-                f"interrupted{where}",
-                hint="manage.py dbops_deploy",
-            )
-        case _:
-            hint = "correct the migration or the data, then manage.py dbops_deploy"
-            if current is not None and _shows_other_schema(error):
-                hint = f"manage.py dbops_resolve {current.app_label} {current.name}"
-            return ServerFailed(f"failed{where}: {tell_error(error)}", hint=hint)
-
-
-def _shows_other_schema(error: BaseException) -> bool:
-    """Say whether something is there already, or something is not there."""
-    cause = error if isinstance(error, psycopg.Error) else error.__cause__
-    return isinstance(cause, OTHER_SCHEMA)

@@ -9,8 +9,8 @@ from django.db.migrations import Migration
 
 from dbops.core.proof import Proof
 from dbops.operations.context import Context
+from dbops.operations.deploy.failure import Mismatch
 from dbops.operations.deploy.lost_rows import watch_rows
-from dbops.operations.deploy.settle import Mismatch
 from dbops.operations.history import get_id
 from dbops.operations.sql_files.verify import find_untrue, read_verify
 

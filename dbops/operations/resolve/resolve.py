@@ -21,6 +21,7 @@ from dbops.errors import DbopsError, NeedsRepair, Reverted
 from dbops.operations.check.digest import digest_down, digest_migration
 from dbops.operations.context import Context, watch_locks
 from dbops.operations.deploy.apply import StatementLog, hold_turn, open_patient_session
+from dbops.operations.deploy.failure import Mismatch, say_unchanged, translate
 from dbops.operations.deploy.lock_retry import retry_on_lock_timeout, set_lock_timeout
 from dbops.operations.deploy.observing import leave_out_operations, observe_operations
 from dbops.operations.deploy.run import (
@@ -33,7 +34,6 @@ from dbops.operations.deploy.run import (
     remember_migration,
     tell_operation,
 )
-from dbops.operations.deploy.settle import Mismatch, say_unchanged, translate
 from dbops.operations.deploy.turn import open_turn
 from dbops.operations.history import History, read_history
 from dbops.operations.resolve.judge import (
