@@ -122,6 +122,7 @@ def fill(threads: int, messages_per_thread: int) -> None:
     )
     add_long_thread()
     call_command("migrate", verbosity=0)
+    call_command("neuroagent_tokens")
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
 
@@ -222,7 +223,15 @@ def list_pages() -> list[Page]:
         Page("messages: of a user", f"{OURS}/message/?user={user}", None),
         Page("messages: tool output", f"{OURS}/message/?tool_output={RARE}", None),
         Page("tokens: 7 days", f"{OURS}/tokenconsumption/overview/", None),
-        Page("tokens: 90 days", f"{OURS}/tokenconsumption/overview/?days=90", None),
+        *(
+            Page(f"tokens: {name}", f"{OURS}/tokenconsumption/overview/?{query}", None)
+            for name, query in (
+                ("90 days", "days=90"),
+                ("90 days of a user", f"days=90&user={user}"),
+                ("90 days of a model", "days=90&model=gpt-5-mini"),
+                ("90 days, as it is now", "days=90&fresh=1"),
+            )
+        ),
     ]
 
 
