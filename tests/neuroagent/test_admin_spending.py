@@ -6,6 +6,7 @@ import random
 import uuid
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -33,6 +34,7 @@ from tests.neuroagent.test_admin_tokens import ask
 pytestmark = pytest.mark.django_db
 
 ROUNDS = int(os.environ.get("SPENDING_ROUNDS", "3"))
+RESOLUTION = timedelta.resolution
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
 ZONES = (
     "UTC",
@@ -66,13 +68,31 @@ def show(zone: str, **query: str) -> list[dict[str, tuple[int, ...]]]:
     ]
 
 
+def sum_days(zone: str) -> dict[str, tuple[int, ...]]:
+    """Return the tokens of each day, by the plainest means."""
+    sums: dict[str, dict[str, int]] = {}
+    rows = TokenConsumption.objects.values_list(
+        "message__creation_date", "type", "count"
+    )
+    for moment, kind, count in rows:
+        day = str(moment.astimezone(ZoneInfo(zone)).date())
+        sums.setdefault(day, dict.fromkeys(TokenType.values, 0))[kind] += count
+    return {day: tuple(by_type.values()) for day, by_type in sums.items()}
+
+
+def choose_moment(rng: random.Random) -> datetime:
+    """Return the beginning of a day somewhere, the moment before, or any other."""
+    zone = ZoneInfo(rng.choice(ZONES))
+    begins = datetime(2026, 3, 27, tzinfo=zone) + rng.randrange(6) * DAY
+    later = rng.choice((-RESOLUTION, timedelta(), timedelta(hours=rng.random() * 24)))
+    return begins.astimezone(UTC) + later
+
+
 def change(rng: random.Random) -> None:
-    """Do to the tables what an application may do, in the last days of March."""
+    """Do to the tables what an application may do."""
     rows = list(TokenConsumption.objects.order_by("id"))
     row = rng.choice(rows) if rows else None
-    moment = datetime(2026, 3, 27, tzinfo=UTC) + timedelta(
-        seconds=rng.randrange(5 * 24 * 3600)
-    )
+    moment = choose_moment(rng)
     action = rng.choice(("add", "late", "count", "move", "user", "delete", "thread"))
     if row is None or action == "add":
         spend(
@@ -100,13 +120,16 @@ def change(rng: random.Random) -> None:
 def test_sums_say_what_the_messages_do_whatever_happened() -> None:
     rng = random.Random(1)
     newest = spend(datetime(2026, 4, 2, 13, tzinfo=UTC), 3)
-    for _ in range(30):
-        change(rng)
+    for _ in range(60):
+        spend(
+            choose_moment(rng), rng.randrange(1000), type=rng.choice(TokenType.values)
+        )
     for _ in range(ROUNDS):
         sum_up()
         for zone in ZONES:
+            *_, by_day = show(zone, days="30")
+            assert by_day == sum_days(zone), zone
             for query in (
-                {"days": "90"},
                 {"days": "7", "until": "2026-03-30"},
                 {"days": "1", "until": "2026-03-29", "task": "CHAT_COMPLETION"},
                 {"days": "30", "user": str(newest.message.thread.user_id)},
@@ -114,7 +137,7 @@ def test_sums_say_what_the_messages_do_whatever_happened() -> None:
                 summed = show(zone, **query)
                 assert summed == show(zone, **query, fresh="1"), (zone, query)
         assert SummedDay.objects.exists()
-        for _ in range(5):
+        for _ in range(20):
             change(rng)
 
 
