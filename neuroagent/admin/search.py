@@ -5,16 +5,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.contrib.postgres.search import (
-    SearchHeadline,
-    SearchQuery,
-    SearchRank,
-)
-from django.db.models import F, Func, JSONField, QuerySet, TextField, Value
+from django.contrib.postgres.search import SearchHeadline, SearchQuery
+from django.core.exceptions import EmptyResultSet
+from django.db import connections
+from django.db.models import Func, JSONField, QuerySet, TextField, Value
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, Left, Replace
 
 from neuroagent.admin.display import LESS, START, STOP
+from neuroagent.admin.queries import read_query
 from neuroagent.models import Message
 
 CANDIDATES = 1000
@@ -40,15 +39,16 @@ def find_matches(messages: QuerySet[Message], words: str) -> list[Match]:
 
     `messages` are those that match already, filtered by anything else as well.
     """
-    newest = messages.order_by("-creation_date", "-message_id")[:CANDIDATES]
-    rank = SearchRank(F("search_vector"), build_query(words))
-    rows = (
-        Message.objects.using(messages.db)
-        .filter(pk__in=newest.values("pk"))
-        .annotate(rank=rank)
-        .order_by()
-        .values_list("message_id", "thread_id", "creation_date", "rank")
-    )
+    newest = messages.order_by("-creation_date", "-message_id").values_list(
+        "message_id", "thread_id", "creation_date", "search_vector"
+    )[:CANDIDATES]
+    try:
+        query, parameters = newest.query.get_compiler(using=messages.db).as_sql()
+    except EmptyResultSet:
+        return []
+    with connections[messages.db].cursor() as cursor:
+        cursor.execute(read_query("rank").format(newest=query), (words, *parameters))
+        rows = cursor.fetchall()
     found = [
         Match(message_id=key, thread_id=thread, creation_date=created, rank=rank)
         for key, thread, created, rank in rows
