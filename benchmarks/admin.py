@@ -52,6 +52,9 @@ LONG_THREAD = 2000
 SLOW_S = 5.0
 RARE = "zyzzyva"
 COMMON = "neurons"
+"""In every tenth message; the newest that have it are all in one thread."""
+SPREAD = "cortex"
+"""In every eleventh message, of any thread."""
 URLS = "benchmark_urls"
 OURS, PLAIN = "/admin/neuroagent", "/plain/neuroagent"
 
@@ -206,6 +209,7 @@ def list_pages() -> list[Page]:
         both("messages: incomplete", "/message/?is_complete__exact=0"),
         both("messages: rare word", f"/message/?q={RARE}"),
         both("messages: common word", f"/message/?q={COMMON}"),
+        both("messages: in many threads", f"/message/?q={SPREAD}"),
         both("one message", f"/message/{middle.pk}/change/"),
         both("threads: list", "/thread/"),
         both(
@@ -215,6 +219,7 @@ def list_pages() -> list[Page]:
         ),
         both("threads: rare word", f"/thread/?q={RARE}"),
         both("threads: common word", f"/thread/?q={COMMON}"),
+        both("threads: in many threads", f"/thread/?q={SPREAD}"),
         both("thread, short", f"/thread/{short.pk}/change/"),
         both(f"thread of {LONG_THREAD:,} messages", f"/thread/{long.pk}/change/"),
         Page("threads: of a model", f"{OURS}/thread/?model=gpt-5-mini", None),
