@@ -52,6 +52,9 @@ LONG_THREAD = 2000
 SLOW_S = 5.0
 RARE = "zyzzyva"
 COMMON = "neurons"
+"""In every tenth message; the newest that have it are all in one thread."""
+SPREAD = "cortex"
+"""In every eleventh message, of any thread."""
 URLS = "benchmark_urls"
 OURS, PLAIN = "/admin/neuroagent", "/plain/neuroagent"
 
@@ -122,6 +125,7 @@ def fill(threads: int, messages_per_thread: int) -> None:
     )
     add_long_thread()
     call_command("migrate", verbosity=0)
+    call_command("neuroagent_tokens")
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
 
@@ -205,6 +209,7 @@ def list_pages() -> list[Page]:
         both("messages: incomplete", "/message/?is_complete__exact=0"),
         both("messages: rare word", f"/message/?q={RARE}"),
         both("messages: common word", f"/message/?q={COMMON}"),
+        both("messages: in many threads", f"/message/?q={SPREAD}"),
         both("one message", f"/message/{middle.pk}/change/"),
         both("threads: list", "/thread/"),
         both(
@@ -214,6 +219,7 @@ def list_pages() -> list[Page]:
         ),
         both("threads: rare word", f"/thread/?q={RARE}"),
         both("threads: common word", f"/thread/?q={COMMON}"),
+        both("threads: in many threads", f"/thread/?q={SPREAD}"),
         both("thread, short", f"/thread/{short.pk}/change/"),
         both(f"thread of {LONG_THREAD:,} messages", f"/thread/{long.pk}/change/"),
         Page("threads: of a model", f"{OURS}/thread/?model=gpt-5-mini", None),
@@ -222,7 +228,15 @@ def list_pages() -> list[Page]:
         Page("messages: of a user", f"{OURS}/message/?user={user}", None),
         Page("messages: tool output", f"{OURS}/message/?tool_output={RARE}", None),
         Page("tokens: 7 days", f"{OURS}/tokenconsumption/overview/", None),
-        Page("tokens: 90 days", f"{OURS}/tokenconsumption/overview/?days=90", None),
+        *(
+            Page(f"tokens: {name}", f"{OURS}/tokenconsumption/overview/?{query}", None)
+            for name, query in (
+                ("90 days", "days=90"),
+                ("90 days of a user", f"days=90&user={user}"),
+                ("90 days of a model", "days=90&model=gpt-5-mini"),
+                ("90 days, as it is now", "days=90&fresh=1"),
+            )
+        ),
     ]
 
 

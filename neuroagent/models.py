@@ -372,3 +372,49 @@ class ComplexityEstimation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.complexity} ({self.model}, {self.reasoning})"
+
+
+class TokenSum(models.Model):
+    """Tokens of a quarter of an hour, as they were when its day was summed up.
+
+    By quarters, since a day begins in every time zone of today at one of them. Written
+    by `neuroagent_tokens` alone; there are rows for the days of `SummedDay`, and no
+    others.
+    """
+
+    pk = models.CompositePrimaryKey("quarter", "user_id", "model", "task")
+    quarter = models.DateTimeField(help_text=_("When it begins."))
+    user_id = models.UUIDField(_("user"))
+    model = models.CharField()
+    task = EnumField(enum_type="task", choices=Task.choices)
+    input_noncached = models.BigIntegerField()
+    input_cached = models.BigIntegerField()
+    completion = models.BigIntegerField()
+
+    class Meta:
+        db_table = "token_sums"
+        default_permissions = ()
+        verbose_name = _("sum of tokens")
+        verbose_name_plural = _("sums of tokens")
+
+    def __str__(self) -> str:
+        return f"{self.model} at {self.quarter:%Y-%m-%d %H:%M}"
+
+
+class SummedDay(models.Model):
+    """A day (of UTC) whose tokens are in `TokenSum`, and of when these are."""
+
+    day = models.DateField(primary_key=True)
+    summed_at = models.DateTimeField(
+        help_text=_("All that was committed before is in the sums.")
+    )
+
+    class Meta:
+        db_table = "token_days"
+        default_permissions = ()
+        ordering = ("day",)
+        verbose_name = _("summed day")
+        verbose_name_plural = _("summed days")
+
+    def __str__(self) -> str:
+        return str(self.day)

@@ -472,4 +472,4 @@ def test_tutorial_runs_as_it_is_told(checkout: Path) -> None:
         done = run_in(checkout, command, code=int(expected[1]) if expected else 0)
         assert_answers(command, answer, done.stdout)
     left = checkout / "neuroagent" / "migrations"
-    assert not list(left.rglob("0004*"))
+    assert not list(left.rglob("0005*"))

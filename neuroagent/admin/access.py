@@ -10,7 +10,8 @@ from django.http.response import HttpResponseBase
 from django.template.response import SimpleTemplateResponse
 
 LIMIT_TIME = "SELECT set_config('statement_timeout', %s, true)"
-FORBID_WRITES = "SET TRANSACTION READ ONLY"
+BEGIN_TO_READ = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+"""All that a page shows is of one moment, however many queries it takes."""
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 
@@ -35,7 +36,7 @@ def limit_time(alias: str, *, read_only: bool = False) -> Iterator[None]:
     with transaction.atomic(using=alias):
         with connection.cursor() as cursor:
             if read_only and outermost:
-                cursor.execute(FORBID_WRITES)
+                cursor.execute(BEGIN_TO_READ)
             cursor.execute(LIMIT_TIME, [f"{settings.ADMIN_TIMEOUT_S * 1000:.0f}"])
         yield
 

@@ -1,5 +1,6 @@
 """Values as HTML, none of which is ever made of data without escaping."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
+from neuroagent.admin.charts import Rect
 from neuroagent.admin.content import Text
 
 START, STOP, LESS = "\ue000", "\ue001", "\ue002"
@@ -53,6 +55,29 @@ def show_marked(headline: str) -> SafeString:
         before,
         format_html_join(
             "", "<mark>{}</mark>{}", ((word, rest) for word, _, rest in parts)
+        ),
+    )
+
+
+def draw(rects: Iterable[Rect]) -> SafeString:
+    """Return parts of bars as SVG; in a template each would take ten times as long.
+
+    >>> str(draw([Rect(kind="a", x="0", y="1", width="2", height="3", title="<4>")]))
+    '<rect class="a" x="0" y="1" width="2" height="3"><title>&lt;4&gt;</title></rect>'
+    """
+    return format_html_join(
+        "",
+        '<rect class="{}" x="{}" y="{}" width="{}" height="{}">{}</rect>',
+        (
+            (
+                each.kind,
+                each.x,
+                each.y,
+                each.width,
+                each.height,
+                format_html("<title>{}</title>", each.title) if each.title else "",
+            )
+            for each in rects
         ),
     )
 

@@ -24,7 +24,7 @@ from neuroagent.admin.filters import (
     make_owner_filters,
 )
 from neuroagent.admin.paging import Order
-from neuroagent.admin.search import CANDIDATES, fetch_headlines, find_matches
+from neuroagent.admin.search import fetch_headlines, rank_messages
 from neuroagent.models import Message
 
 EXCERPT_CHARS = 600
@@ -128,11 +128,8 @@ class MessageAdmin(InspectionAdmin):
         words = changelist.query.strip()
         if not words or read_id(words):
             return None
-        matches = find_matches(changelist.queryset, words)
-        return Ranked(
-            keys=[each.message_id for each in matches],
-            is_complete=len(matches) < CANDIDATES,
-        )
+        found = rank_messages(changelist.queryset, words)
+        return Ranked(keys=found.messages, is_complete=found.is_complete)
 
     def complete(
         self,

@@ -1,20 +1,18 @@
 """Find messages by their words: the best of the newest, with the words marked."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.contrib.postgres.search import (
-    SearchHeadline,
-    SearchQuery,
-    SearchRank,
-)
-from django.db.models import F, Func, JSONField, QuerySet, TextField, Value
+from django.contrib.postgres.search import SearchHeadline, SearchQuery
+from django.core.exceptions import EmptyResultSet
+from django.db import connections
+from django.db.models import Func, JSONField, QuerySet, TextField, Value
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, Left, Replace
 
 from neuroagent.admin.display import LESS, START, STOP
+from neuroagent.admin.queries import read_query
 from neuroagent.models import Message
 
 CANDIDATES = 1000
@@ -26,34 +24,45 @@ HEADLINE_CHARS = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Match:
-    """A message that was found; the higher the rank, the better."""
+class Matches:
+    """What was found, the best first."""
 
-    message_id: UUID
-    thread_id: UUID
-    creation_date: datetime
-    rank: float
+    messages: tuple[UUID, ...] = ()
+    threads: tuple[UUID, ...] = ()
+    """The thread of each of the messages."""
+    is_complete: bool = True
+    """Whether that is all; older ones that match are left out otherwise."""
 
 
-def find_matches(messages: QuerySet[Message], words: str) -> list[Match]:
-    """Return the best first, out of the newest CANDIDATES that match.
+def rank_messages(messages: QuerySet[Message], words: str) -> Matches:
+    """Return the best messages, out of the newest CANDIDATES that match.
 
     `messages` are those that match already, filtered by anything else as well.
     """
-    newest = messages.order_by("-creation_date", "-message_id")[:CANDIDATES]
-    rank = SearchRank(F("search_vector"), build_query(words))
-    rows = (
-        Message.objects.using(messages.db)
-        .filter(pk__in=newest.values("pk"))
-        .annotate(rank=rank)
-        .order_by()
-        .values_list("message_id", "thread_id", "creation_date", "rank")
-    )
-    found = [
-        Match(message_id=key, thread_id=thread, creation_date=created, rank=rank)
-        for key, thread, created, rank in rows
-    ]
-    return sorted(found, key=lambda each: (each.rank, each.creation_date), reverse=True)
+    return rank("rank_messages", messages, words)
+
+
+def rank_threads(messages: QuerySet[Message], words: str) -> Matches:
+    """Return the best message of each thread, out of the same as `rank_messages`."""
+    return rank("rank_threads", messages, words)
+
+
+def rank(name: str, messages: QuerySet[Message], words: str) -> Matches:
+    """Return what one of the two queries finds."""
+    newest = messages.order_by("-creation_date", "-message_id").values_list(
+        "message_id", "thread_id", "creation_date", "search_vector"
+    )[:CANDIDATES]
+    try:
+        query, parameters = newest.query.get_compiler(using=messages.db).as_sql()
+    except EmptyResultSet:
+        return Matches()
+    with connections[messages.db].cursor() as cursor:
+        cursor.execute(read_query(name).format(newest=query), (words, *parameters))
+        rows = cursor.fetchall()
+    if not rows:
+        return Matches()
+    found, threads, counts = zip(*rows, strict=True)
+    return Matches(messages=found, threads=threads, is_complete=counts[0] < CANDIDATES)
 
 
 def build_query(words: str) -> SearchQuery:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
@@ -29,12 +28,7 @@ from neuroagent.admin.filters import (
     make_owner_filters,
 )
 from neuroagent.admin.paging import BadPageError, Order
-from neuroagent.admin.search import (
-    CANDIDATES,
-    Match,
-    fetch_headlines,
-    find_matches,
-)
+from neuroagent.admin.search import fetch_headlines, rank_threads
 from neuroagent.admin.totals import fetch_totals
 from neuroagent.admin.turns import Rights
 from neuroagent.models import Message, Thread, TokenType
@@ -133,19 +127,12 @@ class ThreadAdmin(InspectionAdmin):
         if changelist.has_active_filters or changelist.get_filters_params():
             owned = changelist.filtered.order_by().values("pk")
             messages = messages.filter(thread_id__in=owned)
-        matches = find_matches(messages, words)
-        self.note_best(request, matches)
-        return Ranked(
-            keys=list(dict.fromkeys(each.thread_id for each in matches)),
-            is_complete=len(matches) < CANDIDATES,
+        found = rank_threads(messages, words)
+        # For `complete`: which message of each thread is the best.
+        request.best_messages = dict(  # type: ignore[attr-defined]
+            zip(found.threads, found.messages, strict=True)
         )
-
-    def note_best(self, request: HttpRequest, matches: Sequence[Match]) -> None:
-        """Keep for `complete` which message of each thread is the best."""
-        best: dict[UUID, UUID] = {}
-        for each in matches:
-            best.setdefault(each.thread_id, each.message_id)
-        request.best_messages = best  # type: ignore[attr-defined]
+        return Ranked(keys=found.threads, is_complete=found.is_complete)
 
     def complete(
         self,

@@ -7,7 +7,6 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from django.contrib import admin
-from django.db import connections
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
@@ -23,7 +22,7 @@ from neuroagent.admin.charts import Rect, columns
 from neuroagent.admin.display import show_count
 from neuroagent.admin.filters import ChoiceFilter, ModelFilter
 from neuroagent.admin.parts import MessagePartAdmin
-from neuroagent.admin.queries import read_query
+from neuroagent.admin.spending import Filters, Spending, fetch_spending
 from neuroagent.admin.totals import (
     Spent,
     Table,
@@ -46,6 +45,8 @@ class Question:
     user: uuid.UUID | None
     model: str | None
     task: str | None
+    fresh: bool
+    """Whether all has to be as it is now, and no sums of days that are over."""
 
     @property
     def first_day(self) -> date:
@@ -60,6 +61,7 @@ class Question:
             "user": self.user,
             "model": self.model,
             "task": self.task,
+            "fresh": int(self.fresh),
             **changes,
         }
         return f"?{urlencode({key: value for key, value in asked.items() if value})}"
@@ -72,6 +74,9 @@ class Overview:
     tables: tuple[Table, ...]
     chart: tuple[Rect, ...]
     total: int
+    summed_days: int
+    """Days that are as they were `as_of`; the others are as they are now."""
+    as_of: datetime | None
 
 
 def read_question(parameters: Mapping[str, str], alias: str) -> Question:
@@ -93,6 +98,7 @@ def read_question(parameters: Mapping[str, str], alias: str) -> Question:
         user=user,
         model=model or None,
         task=task if task in Task.values else None,
+        fresh=parameters.get("fresh") == "1",
     )
 
 
@@ -119,28 +125,21 @@ def begin(day: date) -> datetime:
 
 def fetch_overview(question: Question, alias: str) -> Overview:
     """Return the tokens of a period, in one pass over it."""
-    with connections[alias].cursor() as cursor:
-        cursor.execute(
-            read_query("tokens" if question.user else "tokens_of_all"),
-            {
-                "since": begin(question.first_day),
-                "until": begin(question.last_day + timedelta(days=1)),
-                "zone": timezone.get_current_timezone_name(),
-                "only_user": question.user,
-                "only_model": question.model,
-                "only_task": question.task,
-            },
-        )
-        rows = cursor.fetchall()
+    days = [question.first_day + timedelta(days=n) for n in range(question.days + 1)]
+    filters = Filters(user=question.user, model=question.model, task=question.task)
+    found = fetch_spending(alias, list(map(begin, days)), filters, fresh=question.fresh)
     spent: dict[str, list[Spent]] = {"day": [], "user": [], "model": [], "task": []}
-    for *keys, kind, count in rows:
-        for name, key in zip(spent, keys, strict=True):
+    for number, user, model, task, kind, count in found.rows:
+        day = None if number is None else days[number - 1]
+        for name, key in zip(spent, (day, user, model, task), strict=True):
             if key is not None:
                 spent[name].append(Spent(name=str(key), type=kind, count=count))
-    return build_overview(question, spent)
+    return build_overview(question, spent, found)
 
 
-def build_overview(question: Question, spent: dict[str, list[Spent]]) -> Overview:
+def build_overview(
+    question: Question, spent: dict[str, list[Spent]], found: Spending
+) -> Overview:
     """Return the sums as tables and a chart."""
     labels = {value: find_label(Task, value) for value in Task.values}
     tasks = [
@@ -160,6 +159,8 @@ def build_overview(question: Question, spent: dict[str, list[Spent]]) -> Overvie
         ),
         chart=draw_days(question, spent["day"]),
         total=sum(each.count for each in tasks),
+        summed_days=found.summed_days,
+        as_of=found.as_of,
     )
 
 
@@ -219,6 +220,8 @@ class TokenConsumptionAdmin(MessagePartAdmin):
                     until=question.last_day + timedelta(days=question.days)
                 ),
                 "filters": find_filters(question),
+                "fresh": question.write(fresh=1),
+                "summed": question.write(fresh=0),
                 "token_types": TokenType.choices,
             }
             template = "admin/neuroagent/tokenconsumption/overview.html"

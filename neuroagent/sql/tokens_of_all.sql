@@ -6,7 +6,7 @@
 -- Source: https://www.postgresql.org/docs/current/queries-with.html
 WITH spent AS MATERIALIZED (
     SELECT messages.thread_id,
-           (messages.creation_date AT TIME ZONE %(zone)s)::date AS day,
+           width_bucket(messages.creation_date, %(days)s::timestamptz[]) AS day,
            token_consumption.model,
            token_consumption.task,
            token_consumption.type,

@@ -1,12 +1,14 @@
 """What the templates of the admin site need."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
 from django import template
 
+from neuroagent.admin.charts import Rect
 from neuroagent.admin.content import make_visible
-from neuroagent.admin.display import link_to_filter, show_count, show_time
+from neuroagent.admin.display import draw, link_to_filter, show_count, show_time
 
 register = template.Library()
 
@@ -21,6 +23,12 @@ def moment(value: datetime) -> str:
 def grouped(value: int) -> str:
     """Return a number with separators."""
     return show_count(value)
+
+
+@register.filter
+def drawn(rects: Iterable[Rect]) -> str:
+    """Return parts of bars as SVG."""
+    return draw(rects)
 
 
 @register.filter

@@ -80,7 +80,7 @@ def test_readiness_wants_nothing_pending(client: Client) -> None:
         client.get("/readyz")
     assert len(captured) <= 4
     recorder = MigrationRecorder(connection)
-    recorder.record_unapplied("neuroagent", "0003_add_indexes_for_inspection")
+    recorder.record_unapplied("neuroagent", "0004_add_token_sums")
     recorder.record_unapplied("sessions", "0001_initial")
     response = client.get("/readyz")
     assert response.status_code == 503

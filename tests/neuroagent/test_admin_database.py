@@ -15,7 +15,11 @@ from neuroagent.database import read_inspection_url
 from neuroagent.models import Thread
 from tests.factories import ThreadFactory
 from tests.neuroagent.conftest import NewDatabase
-from tests.neuroagent.pages import build_conversation_url, build_url
+from tests.neuroagent.pages import (
+    build_conversation_url,
+    build_overview_url,
+    build_url,
+)
 
 
 @pytest.fixture
@@ -59,6 +63,7 @@ def test_pages_are_read_from_it_and_cannot_write_to_it(reader: Client) -> None:
     assert list(listed.context["cl"].result_list) == [thread]
     export: Any = reader.get(build_url(Thread, "export", "jsonl"))
     assert b"Only here" in b"".join(export.streaming_content)
+    assert reader.get(build_overview_url(), {"days": "90"}).status_code == 200
     with pytest.raises(InternalError, match="read-only"):
         thread.save(using="inspection")
     with connections["inspection"].cursor() as cursor:
@@ -90,3 +95,12 @@ def test_what_only_reads_cannot_write_to_the_default_database_either(
     ):
         ThreadFactory.create()
     assert not Thread.objects.exists()
+
+
+def test_what_a_page_shows_is_of_one_moment(new_database: NewDatabase) -> None:
+    with (
+        limit_time("default", read_only=True),
+        connections["default"].cursor() as cursor,
+    ):
+        cursor.execute("SHOW transaction_isolation")
+        assert cursor.fetchone() == ("repeatable read",)

@@ -1,6 +1,9 @@
 """Search: ranked, with the words marked."""
 
+from uuid import UUID
+
 import pytest
+from django.core.management import call_command
 from django.test import Client
 
 from neuroagent.admin import search
@@ -77,13 +80,37 @@ def test_ranks_the_newest_alone(
     admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(search, "CANDIDATES", 3)
-    for module in ("threads", "messages"):
-        monkeypatch.setattr(f"neuroagent.admin.{module}.CANDIDATES", 3)
     MessageFactory.create_batch(5, text="A neuron.")
     newest = Message.objects.order_by("-creation_date", "-message_id")[:3]
     response = admin_client.get(build_url(Message, "changelist"), {"q": "neuron"})
     assert set(response.context["cl"].result_list) == set(newest)
     assert "3 of the newest that match" in response.content.decode()
+    response = admin_client.get(build_url(Thread, "changelist"), {"q": "neuron"})
+    threads = [message.thread for message in newest]
+    assert response.context["cl"].result_list == tuple(threads)
+    assert "3 of the newest that match" in response.content.decode()
+
+
+def test_messages_and_threads_come_by_rank() -> None:
+    call_command("neuroagent_demo", threads=40, verbosity=0)
+    for words in ("cell", "neuron or cortex -synapse"):
+        matching = Message.objects.search(words)
+        ranked = Message.objects.search(words, ranked=True)
+        found = search.rank_messages(matching, words)
+        assert len(found.messages) > 20
+        assert found.messages == tuple(ranked.values_list("pk", flat=True))
+        by_thread = search.rank_threads(matching, words)
+        best: dict[UUID, UUID] = {}
+        for message in ranked:
+            best.setdefault(message.thread.pk, message.pk)
+        assert dict(zip(by_thread.threads, by_thread.messages, strict=True)) == best
+        assert by_thread.threads == tuple(best)
+
+
+def test_a_search_in_nothing_finds_nothing() -> None:
+    MessageFactory.create(text="A neuron.")
+    found = search.rank_messages(Message.objects.none().search("neuron"), "neuron")
+    assert (found.messages, found.is_complete) == ((), True)
 
 
 def test_pages_of_a_search(
