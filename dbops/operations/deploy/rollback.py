@@ -138,6 +138,8 @@ class _Rollback:
         self.replayed: dict[MigrationId, Catalog] | None = None
         self.rules = Rules(ignore=context.settings.ignore)
         self.drift: frozenset[Difference] = frozenset()
+        self.live: Catalog | None = None
+        """The schema after what this run did last."""
 
     def run(self) -> RollbackReport:
         """Take back all of the plan, and return or raise with the report."""
@@ -197,7 +199,7 @@ class _Rollback:
         name = get_id(migration)
         self.turn.check()
         self.turn.tell(f"take back {name}")
-        live = fetch_live_catalog(self.context)
+        live = self.live or fetch_live_catalog(self.context)
         expected = self._find_expected(migration, live)
         self.context.progress(f"taking back {name}")
         log = StatementLog(self.context)
@@ -214,10 +216,11 @@ class _Rollback:
                 direction="backward",
                 log=log,
                 before=live,
-            ):
+            ) as recorded:
                 unapply_migration(
                     self.context, migration, way, log=log, check=check, added=added
                 )
+            self.live = recorded.after
             self._note_blocked(name)
             self._note_returned(log)
         except (DbopsError, Error, psycopg.Error, KeyboardInterrupt) as error:
