@@ -59,7 +59,7 @@ from dbops.operations.pgbackrest.engine import uses_pgbackrest
 from dbops.operations.pgbackrest.way_back import ensure_backup, make_way_back
 from dbops.operations.replay import open_replay
 from dbops.operations.schema import fetch_live_catalog, learn_rules
-from dbops.postgres.applications import fetch_application
+from dbops.postgres.applications import ApplicationRow, fetch_application
 from dbops.postgres.ledger import (
     Ledger,
     fetch_known_catalog,
@@ -139,7 +139,7 @@ class _Rollback:
         self.rules = Rules(ignore=context.settings.ignore)
         self.drift: frozenset[Difference] = frozenset()
         self.live: Catalog | None = None
-        """The schema after what this run did last."""
+        """The schema as it was proven last."""
 
     def run(self) -> RollbackReport:
         """Take back all of the plan, and return or raise with the report."""
@@ -205,8 +205,8 @@ class _Rollback:
         log = StatementLog(self.context)
 
         def check() -> None:
-            found = self.rules.compare(expected, fetch_live_catalog(self.context))
-            self._judge(name, found)
+            self.live = fetch_live_catalog(self.context)
+            self._judge(name, self.rules.compare(expected, self.live))
 
         try:
             with record_step(
@@ -220,7 +220,7 @@ class _Rollback:
                 unapply_migration(
                     self.context, migration, way, log=log, check=check, added=added
                 )
-            self.live = recorded.after
+                recorded.after = self.live or live
             self._note_blocked(name)
             self._note_returned(log)
         except (DbopsError, Error, psycopg.Error, KeyboardInterrupt) as error:
@@ -262,7 +262,7 @@ class _Rollback:
         """
         connection = self.context.connect()
         step = fetch_application(connection, get_id(migration))
-        if step is not None and step.fingerprint_after == live.fingerprint:
+        if step is not None and self._is_as_recorded(step, live):
             known = fetch_known_catalog(connection, step.fingerprint_before)
             if known is not None:
                 return known
@@ -270,6 +270,16 @@ class _Rollback:
             self._replay(live)
         assert self.replayed is not None  # noqa: S101  Just built.
         return self.replayed[get_id(migration)]
+
+    def _is_as_recorded(self, step: ApplicationRow, live: Catalog) -> bool:
+        """Say whether the schema is what the migration made, but for order and names.
+
+        A later one that was taken back may have put a column at the end.
+        """
+        if step.fingerprint_after == live.fingerprint:
+            return True
+        after = fetch_known_catalog(self.context.connect(), step.fingerprint_after)
+        return after is not None and self.rules.is_same(after, live)
 
     def _replay(self, live: Catalog) -> None:
         """Build the schema before each migration that is left; learn the rules."""

@@ -1,0 +1,212 @@
+"""One project deployed and undone: a JSON line a deployment.
+
+python -m tests.third_party.rollbacks VERDICTS
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import django
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.db.migrations import Migration
+from psycopg import sql
+
+from dbops.core.catalog import Catalog
+from dbops.core.compare import compare_catalogs
+from dbops.core.target import Target
+from dbops.operations.context import build_context
+from dbops.operations.history import LEDGER_APP, get_id, read_history
+from dbops.operations.rehearse.history import RowFiller
+from dbops.postgres.catalog import fetch_catalog
+from dbops.postgres.scratch import drop_database
+from tests.databases import connect, create_database, find_server
+
+NO_WAY_BACK = {"irreversible", "failed"}
+"""What a rehearsal calls a migration that a rollback may refuse."""
+ALLOWED = ["checks", "doctor", "way-back", "old-release", "lock-budget"]
+NAME = re.compile(r'"(\w+\.\w+)"')
+
+
+@dataclass(frozen=True, kw_only=True)
+class Undone:
+    """What became of one deployment."""
+
+    deployed: int
+    """Migrations."""
+    undone: int
+    code: int
+    refused: str
+    """The migration that it stopped at; empty where all was undone."""
+    is_foretold: bool
+    """Whether the rehearsal has called that one irreversible or failed."""
+    differences: list[str]
+    message: str
+    tables: int
+    """That had rows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """The database before a deployment, and which that was."""
+
+    copy: str
+    catalog: Catalog
+    deployment: str
+    migrations: int
+    tables: int
+
+
+def main(verdicts: Mapping[str, str]) -> None:
+    """Deploy from one migration without a way back to the next; undo all that."""
+    base = find_server().with_database(connection.settings_dict["NAME"])
+    plan = [
+        each
+        for each in read_history(build_context("default")).plan
+        if each.app_label != LEDGER_APP
+    ]
+    filler = RowFiller(build_context("default"))
+    with ExitStack() as stack:
+        stages = []
+        for part in split(plan, verdicts):
+            copy = stack.enter_context(copy_database(base))
+            catalog = fetch_schema(base)
+            deployment = deploy(plan, part)
+            filler.fill()
+            stages.append(
+                Stage(
+                    copy=copy,
+                    catalog=catalog,
+                    deployment=deployment,
+                    migrations=len(part),
+                    tables=count_tables(base),
+                )
+            )
+        for stage in reversed(stages):
+            report(undo(base, stage, verdicts))
+
+
+def split(
+    plan: Sequence[Migration], verdicts: Mapping[str, str]
+) -> Iterator[list[Migration]]:
+    """Yield what is deployed at once: alone what has no way back."""
+    for is_bad, part in itertools.groupby(
+        plan, lambda each: verdicts.get(str(get_id(each))) in NO_WAY_BACK
+    ):
+        migrations = list(part)
+        yield from [[each] for each in migrations] if is_bad else [migrations]
+
+
+def deploy(plan: Sequence[Migration], part: Sequence[Migration]) -> str:
+    """Deploy a part of the plan, all before it being applied; return its id."""
+    chosen = {get_id(each) for each in part}
+    applied = read_history(build_context("default")).applied
+    for each in plan:
+        is_due = get_id(each) in chosen | applied
+        # What a project would write into its own migrations.
+        vars(sys.modules[type(each).__module__])["Migration"].phase = (
+            "expand" if is_due else "contract"
+        )
+    code, document = run(
+        "dbops_deploy", phase="expand", backup=False, rehearse=False, allow=ALLOWED
+    )
+    assert code == 0, document
+    assert len(document["applied"]) >= len(part), document
+    return str(document["deployment_id"])
+
+
+def undo(base: Target, stage: Stage, verdicts: Mapping[str, str]) -> Undone:
+    """Undo a deployment; where it is refused, let the database be as before it."""
+    code, document = run("dbops_rollback", to_deployment=stage.deployment, yes=True)
+    message = document.get("error", {}).get("message", "")
+    name = found[1] if (found := NAME.search(message)) else ""
+    differences = []
+    if code:
+        connection.close()
+        with connect(find_server()) as session:
+            drop_database(session, base.database)
+            create_copy(session, base.database, stage.copy)
+    else:
+        comparison = compare_catalogs(stage.catalog, fetch_schema(base))
+        differences = [*map(str, comparison.differences)]
+    return Undone(
+        deployed=stage.migrations,
+        undone=len(document.get("unapplied", ())),
+        code=code,
+        refused=name,
+        is_foretold=verdicts.get(name) in NO_WAY_BACK,
+        differences=differences,
+        message=message,
+        tables=stage.tables,
+    )
+
+
+def run(command: str, **options: Any) -> tuple[int, Any]:
+    """Run a command; return its exit code and its document."""
+    out, code = StringIO(), 0
+    try:
+        call_command(command, json=True, stdout=out, stderr=StringIO(), **options)
+    except CommandError as error:
+        code = error.returncode
+    return code, json.loads(out.getvalue())
+
+
+def report(undone: Undone) -> None:
+    """Write one line for the test to read."""
+    sys.stdout.write(json.dumps(asdict(undone)) + "\n")
+    sys.stdout.flush()
+
+
+def fetch_schema(target: Target) -> Catalog:
+    """Return the schema as it is now."""
+    with connect(target) as session:
+        return fetch_catalog(session)
+
+
+def count_tables(target: Target) -> int:
+    """Return how many tables have rows."""
+    with connect(target) as session:
+        names = session.execute(
+            "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r'"
+            " AND relnamespace = 'public'::regnamespace"
+        ).fetchall()
+        return sum(
+            session.execute(f"SELECT FROM {name} LIMIT 1".encode()).rowcount
+            for (name,) in names
+        )
+
+
+@contextmanager
+def copy_database(base: Target) -> Iterator[str]:
+    """Yield the name of a copy, which nobody is connected to."""
+    connection.close()
+    with connect(find_server()) as session:
+        copy = create_database(session, template=base.database)
+        try:
+            yield copy
+        finally:
+            drop_database(session, copy)
+
+
+def create_copy(session: Any, name: str, template: str) -> None:
+    """Create a database as a copy of another one."""
+    session.execute(
+        sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+            sql.Identifier(name), sql.Identifier(template)
+        )
+    )
+
+
+if __name__ == "__main__":
+    django.setup()
+    main(json.loads(Path(sys.argv[1]).read_text()))
