@@ -1,6 +1,6 @@
-"""One project deployed and undone: a JSON line a deployment.
+"""One project rehearsed, deployed and undone: a JSON line a deployment.
 
-python -m tests.third_party.rollbacks VERDICTS
+python -m tests.third_party.rollbacks [LIMIT]
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from io import StringIO
-from pathlib import Path
 from typing import Any
 
 import django
@@ -27,7 +26,7 @@ from dbops.core.compare import compare_catalogs
 from dbops.core.target import Target
 from dbops.operations.context import build_context
 from dbops.operations.history import LEDGER_APP, get_id, read_history
-from dbops.operations.rehearse.history import RowFiller
+from dbops.operations.rehearse.history import HistoryWalk, RowFiller
 from dbops.postgres.catalog import fetch_catalog
 from dbops.postgres.scratch import drop_database
 from dbops.postgres.session import Connection
@@ -69,18 +68,22 @@ class Stage:
     tables: int
 
 
-def main(verdicts: Mapping[str, str]) -> None:
-    """Deploy from one migration without a way back to the next; undo all that."""
+def main(limit: int | None) -> None:
+    """Deploy from one migration without a way back to the next; undo all that.
+
+    `limit` is how many migrations there are at most, from the first one on.
+    """
     base = find_server().with_database(connection.settings_dict["NAME"])
     plan = [
         each
         for each in read_history(build_context("default")).plan
         if each.app_label != LEDGER_APP
     ]
+    verdicts = rehearse(plan[:limit])
     filler = RowFiller(build_context("default"))
     with ExitStack() as stack:
         stages = []
-        for part in split(plan, verdicts):
+        for part in split(plan[:limit], verdicts):
             copy = stack.enter_context(copy_database(base))
             catalog = fetch_schema(base)
             deployment = deploy(plan, part)
@@ -102,6 +105,15 @@ def main(verdicts: Mapping[str, str]) -> None:
             )
         for stage in reversed(stages):
             report(undo(base, stage, verdicts))
+
+
+def rehearse(plan: Sequence[Migration]) -> dict[str, str]:
+    """Return what a rehearsal with rows that are made up says of each."""
+    names = {get_id(each) for each in plan}
+    context = build_context("default")
+    history = read_history(context)
+    walk = HistoryWalk(context, history.plan, lambda each: get_id(each) in names)
+    return {str(found.id): found.round_trip.value for found in walk.run()}
 
 
 def split(
@@ -238,4 +250,4 @@ def create_copy(session: Connection, name: str, template: str) -> None:
 
 if __name__ == "__main__":
     django.setup()
-    main(json.loads(Path(sys.argv[1]).read_text()))
+    main(int(sys.argv[1]) if sys.argv[1:] else None)
