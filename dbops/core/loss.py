@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from dbops.core.catalog import Catalog, ObjectKind, SchemaObject
 from dbops.core.migration import MigrationId
+from dbops.core.renames import LiveNames, Renames, find_renames, list_columns
 from dbops.core.sql_script import scan
 from dbops.core.words import count_of
 
@@ -118,14 +119,20 @@ def _tell_moment(moment: datetime) -> str:
 def find_lost(steps: Sequence[Return], live: Catalog) -> tuple[Lost, ...]:
     """Return what is there now and goes on the way back, newest migration first.
 
-    What holds no rows of its own is none of it, and neither are the columns of a table
-    that goes, nor a partition beside its parent: their rows count once.
+    Under the names of now, whatever it was called when it was made. What holds no rows
+    of its own is none of it, and neither are the columns of a table that goes, nor a
+    partition beside its parent: their rows count once.
     """
     there = {(each.kind, each.name): each for each in live.objects}
     found: dict[tuple[LostKind, str, str], Lost] = {}
+    names = LiveNames()
     for step in steps:
-        for each in (*_find_tables(step), *_find_columns(step), *_find_labels(step)):
-            found.setdefault((each.kind, each.name, each.label), each)
+        renames = find_renames(step.before, step.after) if step.renames else Renames()
+        for each in _find_in_step(step, renames):
+            now = _name_as_now(each, names)
+            if now is not None:
+                found.setdefault((now.kind, now.name, now.label), now)
+        names.go_back(_add_labels(step, renames))
     tables = {each.name for each in found.values() if each.kind is LostKind.TABLE}
     return tuple(
         each
@@ -134,6 +141,32 @@ def find_lost(steps: Sequence[Return], live: Catalog) -> tuple[Lost, ...]:
         and each.table not in tables
         and not _is_of_parent(each, there, found.values())
     )
+
+
+def _find_in_step(step: Return, renames: Renames) -> Iterator[Lost]:
+    """Yield what one step drops, by the names after its migration."""
+    yield from _find_tables(step, renames)
+    yield from _find_columns(step, renames)
+    yield from _find_labels(step, renames)
+
+
+def _name_as_now(each: Lost, names: LiveNames) -> Lost | None:
+    """Return it under the names of now; None where those are something else's."""
+    whole = each.table or each.name
+    now = names.find_whole(whole)
+    if now is None:
+        return None
+    match each.kind:
+        case LostKind.TABLE:
+            return replace(each, name=now)
+        case LostKind.COLUMN:
+            column = names.find_part(whole, each.name.removeprefix(f"{whole}."))
+            if column is None:
+                return None
+            return replace(each, name=f"{now}.{column}", table=now)
+        case LostKind.LABEL:
+            label = names.find_part(whole, each.label)
+            return None if label is None else replace(each, name=now, label=label)
 
 
 def _is_there(each: Lost, live: dict[tuple[ObjectKind, str], SchemaObject]) -> bool:
@@ -169,34 +202,24 @@ def _is_of_parent(
     )
 
 
-def _find_tables(step: Return) -> Iterator[Lost]:
-    gone, come = _diff(step, ObjectKind.TABLE)
-    if step.renames:
-        gone = _drop_renamed(gone, come, lambda each: _describe_table(each, step))
-    for each in gone:
-        yield Lost(kind=LostKind.TABLE, name=each.name, migration=step.migration)
+def _find_tables(step: Return, renames: Renames) -> Iterator[Lost]:
+    before = {each.name for each in step.before.objects if _is_table(each)}
+    for each in step.after.objects:
+        is_new = _is_table(each) and each.name not in before
+        if is_new and each.name not in renames.wholes:
+            yield Lost(kind=LostKind.TABLE, name=each.name, migration=step.migration)
 
 
-def _describe_table(table: SchemaObject, step: Return) -> object:
-    """Return its columns, by which it is known under another name."""
-    return frozenset(
-        (each.position, each.definition)
-        for catalog in (step.before, step.after)
-        for each in catalog.objects
-        if each.kind is ObjectKind.COLUMN and each.parent == table.name
-    )
+def _is_table(each: SchemaObject) -> bool:
+    return each.kind is ObjectKind.TABLE
 
 
-def _find_columns(step: Return) -> Iterator[Lost]:
-    tables = {
-        each.name for each in step.before.objects if each.kind is ObjectKind.TABLE
-    }
-    gone, come = _diff(step, ObjectKind.COLUMN)
-    if step.renames:
-        gone = _drop_renamed(gone, come, lambda each: (each.parent, each.definition))
-    for each in gone:
+def _find_columns(step: Return, renames: Renames) -> Iterator[Lost]:
+    tables = {each.name for each in step.before.objects if _is_table(each)}
+    before = list_columns(step.before)
+    for key, each in list_columns(step.after, renames.wholes).items():
         # Those of a table that goes, too, go with it.
-        if each.parent in tables:
+        if key[0] in tables and key not in before and key not in renames.parts:
             yield Lost(
                 kind=LostKind.COLUMN,
                 name=each.name,
@@ -205,66 +228,44 @@ def _find_columns(step: Return) -> Iterator[Lost]:
             )
 
 
-def _find_labels(step: Return) -> Iterator[Lost]:
-    before = {
-        each.name: list_labels(each.definition)
-        for each in step.before.objects
-        if each.kind is ObjectKind.ENUM
-    }
-    for each in step.after.objects:
-        if each.kind is not ObjectKind.ENUM or each.name not in before:
-            continue
-        labels, old = list_labels(each.definition), before[each.name]
-        if step.renames and len(labels) == len(old):
+def _find_labels(step: Return, renames: Renames) -> Iterator[Lost]:
+    before = _list_enums(step.before)
+    for name, labels in _list_enums(step.after).items():
+        old = before.get(renames.wholes.get(name, name))
+        if old is None or (step.renames and len(labels) == len(old)):
             continue
         for label in labels:
             if label not in old:
                 yield Lost(
                     kind=LostKind.LABEL,
-                    name=each.name,
+                    name=name,
                     migration=step.migration,
                     label=label,
                 )
 
 
-def _diff(
-    step: Return, kind: ObjectKind
-) -> tuple[list[SchemaObject], list[SchemaObject]]:
-    """Return what the way back drops of a kind, and what it makes."""
-    before, after = (
-        {each.name: each for each in catalog.objects if each.kind is kind}
-        for catalog in (step.before, step.after)
-    )
-    return (
-        [each for name, each in after.items() if name not in before],
-        [each for name, each in before.items() if name not in after],
-    )
+def _add_labels(step: Return, renames: Renames) -> Renames:
+    """Return the renames with those of labels, which keep their places."""
+    if not step.renames:
+        return renames
+    before = _list_enums(step.before)
+    labels = {
+        (whole, one): other
+        for name, new in _list_enums(step.after).items()
+        if (whole := renames.wholes.get(name, name)) in before
+        and len(old := before[whole]) == len(new)
+        for one, other in zip(new, old, strict=True)
+        if one != other
+    }
+    return Renames(wholes=renames.wholes, parts={**renames.parts, **labels})
 
 
-def _drop_renamed(
-    gone: Iterable[SchemaObject],
-    come: Iterable[SchemaObject],
-    describe: Callable[[SchemaObject], object],
-) -> list[SchemaObject]:
-    """Leave out what only gets another name: for each that comes, one that was so.
-
-    A column that is renamed keeps its place, so one at the same place goes first.
-    """
-    left = [(describe(each), each.position) for each in come]
-    lost = []
-    for each in gone:
-        if (match := (describe(each), each.position)) in left:
-            left.remove(match)
-        else:
-            lost.append(each)
-    others = [known for known, _ in left]
-    kept = []
-    for each in lost:
-        if (known := describe(each)) in others:
-            others.remove(known)
-        else:
-            kept.append(each)
-    return kept
+def _list_enums(catalog: Catalog) -> dict[str, list[str]]:
+    return {
+        each.name: list_labels(each.definition)
+        for each in catalog.objects
+        if each.kind is ObjectKind.ENUM
+    }
 
 
 def list_labels(definition: str) -> list[str]:

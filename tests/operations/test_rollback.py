@@ -188,6 +188,23 @@ def test_proves_by_replay_what_the_ledger_does_not_know(lab: Lab) -> None:
     assert outcome.json["schema_matches"] is True
 
 
+def test_builds_nothing_anew_where_a_column_has_come_back_at_the_end(lab: Lab) -> None:
+    deploy_color(lab)
+    lab.write_migration(
+        "0003_remove_thing_name",
+        'migrations.RemoveField("Thing", "name")',
+        down=f"ALTER TABLE {lab.app}_thing ADD name varchar(50);"
+        f"ALTER TABLE {lab.app}_thing ALTER name SET NOT NULL;",
+    )
+    assert lab.run("dbops_deploy", "--no-backup").code == 0
+
+    outcome = roll_back(lab, "--yes", "--json")
+
+    assert outcome.code == 0, outcome.err
+    assert len(outcome.json["unapplied"]) == 2
+    assert "building the schema" not in outcome.err
+
+
 def test_leaves_other_peoples_changes_alone(lab: Lab) -> None:
     deploy_color(lab)
     lab.execute("CREATE TABLE somebody_elses (id int)")

@@ -49,7 +49,12 @@ def base(project: str) -> Iterator[Target]:
 
 
 def run_module(
-    name: str, *arguments: str, project: str, base: Target, directory: Path
+    name: str,
+    *arguments: str,
+    project: str,
+    base: Target,
+    directory: Path,
+    timeout_s: float = TIMEOUT_S,
 ) -> str:
     """Return what a module of this package writes in a process of the project's."""
     given = {
@@ -70,7 +75,7 @@ def run_module(
         },
         capture_output=True,
         text=True,
-        timeout=TIMEOUT_S,
+        timeout=timeout_s,
         check=False,
     )
     assert done.returncode == 0, done.stderr

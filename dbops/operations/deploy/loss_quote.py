@@ -7,7 +7,13 @@ from dataclasses import replace
 
 import psycopg
 from django.db.migrations import Migration
-from django.db.migrations.operations import RenameField, RenameModel
+from django.db.migrations.operations import (
+    AlterField,
+    AlterModelTable,
+    RenameField,
+    RenameModel,
+    RunSQL,
+)
 
 from dbops.core.catalog import Catalog
 from dbops.core.loss import LossQuote, Return, find_lost, says_rename
@@ -138,10 +144,17 @@ def _renames(migration: Migration, way: Way) -> bool:
     """Say whether its way back may give names and keep what is in them."""
     if isinstance(way, Script):
         return says_rename(way.statements)
-    return any(isinstance(each, _RENAMING) for each in _walk(migration.operations))
+    return any(map(_gives_name, _walk(migration.operations)))
 
 
-_RENAMING = (RenameField, RenameModel)
+def _gives_name(operation: object) -> bool:
+    match operation:
+        case RunSQL(reverse_sql=str(text)):
+            return says_rename([text])
+        case AlterField(field=field):
+            return bool(field.db_column)
+        case _:
+            return isinstance(operation, (RenameField, RenameModel, AlterModelTable))
 
 
 def _walk(operations: Iterable[object]) -> Iterable[object]:

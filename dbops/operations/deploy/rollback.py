@@ -59,7 +59,7 @@ from dbops.operations.pgbackrest.engine import uses_pgbackrest
 from dbops.operations.pgbackrest.way_back import ensure_backup, make_way_back
 from dbops.operations.replay import open_replay
 from dbops.operations.schema import fetch_live_catalog, learn_rules
-from dbops.postgres.applications import fetch_application
+from dbops.postgres.applications import ApplicationRow, fetch_application
 from dbops.postgres.ledger import Ledger
 from dbops.postgres.ledger_reading import fetch_known_catalog
 from dbops.postgres.session import tell_error
@@ -136,6 +136,8 @@ class _Rollback:
         self.replayed: dict[MigrationId, Catalog] | None = None
         self.rules = Rules(ignore=context.settings.ignore)
         self.drift: frozenset[Difference] = frozenset()
+        self.live: Catalog | None = None
+        """The schema as it was proven last."""
 
     def run(self) -> RollbackReport:
         """Take back all of the plan, and return or raise with the report."""
@@ -195,14 +197,14 @@ class _Rollback:
         name = get_id(migration)
         self.turn.check()
         self.turn.tell(f"take back {name}")
-        live = fetch_live_catalog(self.context)
+        live = self.live or fetch_live_catalog(self.context)
         expected = self._find_expected(migration, live)
         self.context.progress(f"taking back {name}")
         log = StatementLog(self.context)
 
         def check() -> None:
-            found = self.rules.compare(expected, fetch_live_catalog(self.context))
-            self._judge(name, found)
+            self.live = fetch_live_catalog(self.context)
+            self._judge(name, self.rules.compare(expected, self.live))
 
         try:
             with record_step(
@@ -212,10 +214,11 @@ class _Rollback:
                 direction="backward",
                 log=log,
                 before=live,
-            ):
+            ) as recorded:
                 unapply_migration(
                     self.context, migration, way, log=log, check=check, added=added
                 )
+                recorded.after = self.live or live
             self._note_blocked(name)
             self._note_returned(log)
         except (DbopsError, Error, psycopg.Error, KeyboardInterrupt) as error:
@@ -257,7 +260,7 @@ class _Rollback:
         """
         connection = self.context.connect()
         step = fetch_application(connection, get_id(migration))
-        if step is not None and step.fingerprint_after == live.fingerprint:
+        if step is not None and self._is_as_recorded(step, live):
             known = fetch_known_catalog(connection, step.fingerprint_before)
             if known is not None:
                 return known
@@ -265,6 +268,16 @@ class _Rollback:
             self._replay(live)
         assert self.replayed is not None  # noqa: S101  Just built.
         return self.replayed[get_id(migration)]
+
+    def _is_as_recorded(self, step: ApplicationRow, live: Catalog) -> bool:
+        """Say whether the schema is what the migration made, but for order and names.
+
+        A later one that was taken back may have put a column at the end.
+        """
+        if step.fingerprint_after == live.fingerprint:
+            return True
+        after = fetch_known_catalog(self.context.connect(), step.fingerprint_after)
+        return after is not None and self.rules.is_same(after, live)
 
     def _replay(self, live: Catalog) -> None:
         """Build the schema before each migration that is left; learn the rules."""

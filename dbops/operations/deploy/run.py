@@ -90,7 +90,7 @@ class Recorded:
     """What is known of a step once it is over."""
 
     after: Catalog
-    """The schema after it; until then the one before."""
+    """The schema after it; until then the one before. Who has read it says so here."""
 
 
 @contextmanager
@@ -132,7 +132,8 @@ def record_step(
         with suppress(psycopg.Error):
             finish("failed", message=str(error))
         raise
-    recorded.after = fetch_live_catalog(context)
+    if recorded.after is before:
+        recorded.after = fetch_live_catalog(context)
     finish("done", after=recorded.after)
 
 

@@ -1,0 +1,171 @@
+"""What things were called before, when migrations that renamed them are taken back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from dbops.core.catalog import Catalog, ObjectKind, SchemaObject
+
+Part = tuple[str, str]
+"""A column with its table, or a label with its enum; the whole comes first."""
+OWN_SEQUENCE = re.compile(
+    r"""(?P<before>\()sequence (?:\w+|"(?:[^"]|"")+") ?|nextval\('.*?'::regclass\)"""
+)
+"""Whose name stays when its table or column gets another one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renames:
+    """What one way back gives other names, and keeps what is in it."""
+
+    wholes: Mapping[str, str] = field(default_factory=dict)
+    """Tables and enums: the names before the migration, by those after it."""
+    parts: Mapping[Part, str] = field(default_factory=dict)
+    """Columns and labels, by the name that their whole had before."""
+
+
+class LiveNames:
+    """What things of earlier schemas are called now.
+
+    >>> names = LiveNames()
+    >>> names.go_back(Renames(wholes={"piece": "part"}, parts={("part", "b"): "a"}))
+    >>> names.find_whole("part"), names.find_whole("piece")
+    ('piece', None)
+    >>> names.find_part("part", "a")
+    'b'
+    """
+
+    def __init__(self) -> None:
+        self._wholes: dict[str, str | None] = {}
+        self._parts: dict[Part, str | None] = {}
+
+    def find_whole(self, name: str) -> str | None:
+        """Return the name now; None where something else has got that name."""
+        return self._wholes.get(name, name)
+
+    def find_part(self, whole: str, name: str) -> str | None:
+        """Return the name now of a part of what was called so then."""
+        return self._parts.get((whole, name), name)
+
+    def go_back(self, renames: Renames) -> None:
+        """Go back before one more migration."""
+        wholes = {after: self.find_whole(after) for after in renames.wholes}
+        self._wholes |= dict.fromkeys(renames.wholes)
+        self._wholes |= {
+            before: wholes[after] for after, before in renames.wholes.items()
+        }
+        self._parts = {
+            (renames.wholes.get(whole, whole), name): now
+            for (whole, name), now in self._parts.items()
+        }
+        parts = {after: self.find_part(*after) for after in renames.parts}
+        self._parts |= dict.fromkeys(renames.parts)
+        self._parts |= {
+            (after[0], before): parts[after] for after, before in renames.parts.items()
+        }
+
+
+def find_renames(before: Catalog, after: Catalog) -> Renames:
+    """Return what seems to be the same in both under another name.
+
+    By what it consists of: nothing else is left of a thing that was renamed.
+    """
+    wholes = _pair(
+        *_diff(before, after, ObjectKind.TABLE),
+        lambda each: _describe_columns(each, (before, after)),
+    ) | _pair(*_diff(before, after, ObjectKind.ENUM), lambda each: each.definition)
+    return Renames(wholes=wholes, parts=_find_columns(before, after, wholes))
+
+
+def _find_columns(
+    before: Catalog, after: Catalog, wholes: Mapping[str, str]
+) -> dict[Part, str]:
+    old = list_columns(before)
+    new = list_columns(after, wholes)
+    gone = {key: each for key, each in new.items() if key not in old}
+    come = {key: each for key, each in old.items() if key not in new}
+    tables = {table for table, _ in gone}
+    found: dict[Part, str] = {}
+    for table in tables & {table for table, _ in come}:
+        pairs = _pair(
+            [each for (whole, _), each in gone.items() if whole == table],
+            [each for (whole, _), each in come.items() if whole == table],
+            lambda each: _drop_sequence(each.definition),
+        )
+        names = {each.name: name for (_, name), each in (*gone.items(), *come.items())}
+        found |= {(table, names[one]): names[other] for one, other in pairs.items()}
+    return found
+
+
+def list_columns(
+    catalog: Catalog, wholes: Mapping[str, str] | None = None
+) -> dict[Part, SchemaObject]:
+    """Return the columns by table and name, their tables under these other names."""
+    return {
+        (
+            (wholes or {}).get(each.parent, each.parent),
+            each.name.removeprefix(f"{each.parent}."),
+        ): each
+        for each in catalog.objects
+        if each.kind is ObjectKind.COLUMN and each.parent is not None
+    }
+
+
+def _describe_columns(table: SchemaObject, catalogs: Iterable[Catalog]) -> object:
+    """Return its columns, by which it is known under another name."""
+    return frozenset(
+        (each.position, _drop_sequence(each.definition))
+        for catalog in catalogs
+        for each in catalog.objects
+        if each.kind is ObjectKind.COLUMN and each.parent == table.name
+    )
+
+
+def _drop_sequence(definition: str) -> str:
+    """Return a column's definition without the names of its sequence.
+
+    >>> _drop_sequence("bigint generated by default as identity (sequence a_id_seq)")
+    'bigint generated by default as identity'
+    """
+    return OWN_SEQUENCE.sub(r"\g<before>", definition).replace(" ()", "")
+
+
+def _diff(
+    before: Catalog, after: Catalog, kind: ObjectKind
+) -> tuple[list[SchemaObject], list[SchemaObject]]:
+    """Return what the way back drops of a kind, and what it makes."""
+    old, new = (
+        {each.name: each for each in catalog.objects if each.kind is kind}
+        for catalog in (before, after)
+    )
+    return (
+        [each for name, each in new.items() if name not in old],
+        [each for name, each in old.items() if name not in new],
+    )
+
+
+def _pair(
+    gone: Sequence[SchemaObject],
+    come: Sequence[SchemaObject],
+    describe: Callable[[SchemaObject], object],
+) -> dict[str, str]:
+    """Return the names of what comes, by those of what goes and was the same.
+
+    A column that is renamed keeps its place, so one at the same place goes first.
+    """
+    pairs: dict[str, str] = {}
+    for by_place in (True, False):
+        left = [each for each in come if each.name not in pairs.values()]
+        for each in gone:
+            if each.name in pairs:
+                continue
+            for other in left:
+                if describe(other) == describe(each) and (
+                    not by_place or other.position == each.position
+                ):
+                    pairs[each.name] = other.name
+                    left.remove(other)
+                    break
+    return pairs
