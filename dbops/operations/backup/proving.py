@@ -107,7 +107,7 @@ def fetch_contents(target: Target, jobs: int) -> Mapping[str, Contents]:
     def work(connection: Connection, portion: Portion) -> None:
         contents = Contents()
         for rows in read_rows(connection, portion):
-            contents.add(rows)
+            contents.merge(rows.contents)
         with lock:
             found.setdefault(portion.relation.name, Contents()).merge(contents)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
@@ -12,7 +12,7 @@ from psycopg import errors
 
 from dbops.core.access import Access, write_access
 from dbops.core.catalog import Catalog
-from dbops.core.contents import Contents
+from dbops.core.contents import Contents, Rows
 from dbops.core.details import write_details
 from dbops.core.manifest import StoredFile, TableContents
 from dbops.core.packing import Packer, pack
@@ -51,6 +51,17 @@ class Written:
 
     files: tuple[StoredFile, ...]
     tables: tuple[TableContents, ...]
+    rows: Mapping[str, WrittenRows]
+    """What went into each of the files that have rows, by its path."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenRows:
+    """What went into a file, as far as only its writer knows."""
+
+    contents: Contents
+    digest: bytes
+    """Of `dbops.core.packing.hash_lines`."""
 
 
 def write_contents(
@@ -92,7 +103,9 @@ def write_contents(
     writer.write(DETAILS, pack(write_details(catalog, tables)))
     writer.write(ROLES, pack(write_access(access)))
     return Written(
-        files=tuple(sorted(writer.files, key=lambda each: each.path)), tables=tables
+        files=tuple(sorted(writer.files, key=lambda each: each.path)),
+        tables=tables,
+        rows=writer.rows,
     )
 
 
@@ -139,18 +152,20 @@ class _Writer:
     seal: Seal
     files: list[StoredFile] = field(default_factory=list)
     contents: list[tuple[str, Contents]] = field(default_factory=list)
+    rows: dict[str, WrittenRows] = field(default_factory=dict)
     numbers: itertools.count[int] = field(default_factory=itertools.count)
 
-    def write(self, path: str, data: bytes, table: str | None = None) -> None:
-        """Write one file."""
+    def write(self, path: str, data: bytes, table: str | None = None) -> str:
+        """Write one file; return the name that it has got."""
         name, sealed = self.seal.name(path), self.seal.close(data)
         self.draft.write(name, sealed)
         digest = hashlib.sha256(sealed).hexdigest()
         self.files.append(
             StoredFile(path=name, size_bytes=len(sealed), sha256=digest, table=table)
         )
+        return name
 
-    def write_rows(self, table: str, batches: Iterable[bytes]) -> None:
+    def write_rows(self, table: str, batches: Iterable[Rows]) -> None:
         """Write rows of a table into as many files as it takes."""
         packer = Packer()
         for batch in batches:
@@ -163,7 +178,10 @@ class _Writer:
     def _finish(self, table: str, packer: Packer) -> None:
         data = packer.finish()
         if packer.contents.rows:
-            self.write(f"{DATA}/{next(self.numbers):06}.zst", data, table)
+            name = self.write(f"{DATA}/{next(self.numbers):06}.zst", data, table)
+            self.rows[name] = WrittenRows(
+                contents=packer.contents, digest=packer.digest
+            )
         self.contents.append((table, packer.contents))
 
     def list_tables(self, portions: Sequence[Portion]) -> tuple[TableContents, ...]:
