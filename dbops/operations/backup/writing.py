@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
@@ -76,7 +76,7 @@ def write_contents(
     jobs: int,
     progress: Progress,
 ) -> Written:
-    """Write schema, rows, details and roles.
+    """Write schema and rows, one beside the other; then details and roles.
 
     Raises:
         Busy: somebody waits to change a table.
@@ -84,20 +84,21 @@ def write_contents(
         ServerFailed: a session was lost.
     """
     writer = _Writer(draft, seal)
-    progress("dumping the schema")
-    with _SchemaFiles(writer) as schema:
-        dump_all_but_rows(
-            tools,
-            target,
-            snapshot_id=snapshot.snapshot_id,
-            without=[each for each in snapshot.relations if not each.is_partitioned],
-            omission=snapshot.omission,
-            lock_wait_timeout_s=LOCK_WAIT_S,
-            on_output=schema.add,
-        )
     portions = plan_portions(snapshot.connection, snapshot.filled)
+
+    def dump_schema() -> None:
+        with _SchemaFiles(writer) as schema:
+            _dump_schema(snapshot, schema.add, target=target, tools=tools)
+
+    progress("dumping the schema and the rows")
     _write_rows(
-        writer, snapshot, portions, target=target, jobs=jobs, progress=Pace(progress)
+        writer,
+        snapshot,
+        portions,
+        target=target,
+        jobs=jobs,
+        beside=dump_schema,
+        progress=Pace(progress),
     )
     tables = writer.list_tables(portions)
     writer.write(DETAILS, pack(write_details(catalog, tables)))
@@ -109,6 +110,24 @@ def write_contents(
     )
 
 
+def _dump_schema(
+    snapshot: Snapshot,
+    on_output: Callable[[bytes], None],
+    *,
+    target: Target,
+    tools: ClientTools,
+) -> None:
+    dump_all_but_rows(
+        tools,
+        target,
+        snapshot_id=snapshot.snapshot_id,
+        without=[each for each in snapshot.relations if not each.is_partitioned],
+        omission=snapshot.omission,
+        lock_wait_timeout_s=LOCK_WAIT_S,
+        on_output=on_output,
+    )
+
+
 def _write_rows(
     writer: _Writer,
     snapshot: Snapshot,
@@ -116,6 +135,7 @@ def _write_rows(
     *,
     target: Target,
     jobs: int,
+    beside: Callable[[], None],
     progress: Progress,
 ) -> None:
     def open_session() -> AbstractContextManager[Connection]:
@@ -135,7 +155,9 @@ def _write_rows(
 
     with explain_server_failures():
         try:
-            work_through(portions, work, open_session=open_session, jobs=jobs)
+            work_through(
+                portions, work, open_session=open_session, jobs=jobs, beside=beside
+            )
         except errors.LockNotAvailable as error:
             raise Busy(
                 "another session waits to change a table that is being dumped: "
