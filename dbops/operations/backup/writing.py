@@ -83,6 +83,7 @@ def write_contents(
         ToolFailed: pg_dump or the storage failed.
         ServerFailed: a session was lost.
     """
+    seal.check()
     writer = _Writer(draft, seal)
     portions = plan_portions(snapshot.connection, snapshot.filled)
 
