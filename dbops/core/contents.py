@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from xxhash import xxh3_128_intdigest
 
 MODULUS = 1 << 128
+hash_row = xxh3_128_intdigest
+"""Return what a row, its newline included, adds to the sum."""
 
 
 @dataclass(slots=True)
@@ -36,9 +38,28 @@ class Contents:
         # Within a value both, carriage return and newline, are escaped.
         rows = lines.splitlines(keepends=True)
         self.rows += len(rows)
-        self.total += sum(map(xxh3_128_intdigest, rows))
+        self.total += sum(map(hash_row, rows))
 
     def merge(self, other: Contents) -> None:
         """Take the rows of another one."""
         self.rows += other.rows
         self.total += other.total
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """Whole rows in COPY's text format, and what they add up to."""
+
+    lines: bytes
+    contents: Contents
+
+
+def sum_rows(lines: bytes) -> Rows:
+    """Count and sum whole lines.
+
+    >>> sum_rows(b"a\\nb\\n").contents.rows
+    2
+    """
+    contents = Contents()
+    contents.add(lines)
+    return Rows(lines=lines, contents=contents)

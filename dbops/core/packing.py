@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import zstandard
+from xxhash import xxh3_128
 
-from dbops.core.contents import Contents
+from dbops.core.contents import Contents, Rows
 
 LEVEL = 1
 """Costs about as much as no compression; higher levels cost more than they save."""
@@ -19,20 +20,27 @@ class DamagedFile(ValueError):
 
 
 class Packer:
-    """Compresses rows of COPY's text format, and counts and sums them on the way."""
+    """Compresses rows of COPY's text format, and knows what they add up to."""
 
     def __init__(self) -> None:
         self.contents = Contents()
         self.size_bytes = 0
         """Of what is packed so far, about."""
+        self._hash = xxh3_128()
         self._pieces: list[bytes] = []
         compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True)
         self._stream = compressor.compressobj()
 
-    def add(self, lines: bytes) -> None:
-        """Take whole rows, the last newline included."""
-        self.contents.add(lines)
-        self._keep(self._stream.compress(lines))
+    @property
+    def digest(self) -> bytes:
+        """A hash of the rows in their order, as `hash_lines` has it."""
+        return self._hash.digest()
+
+    def add(self, rows: Rows) -> None:
+        """Take more rows."""
+        self.contents.merge(rows.contents)
+        self._hash.update(rows.lines)
+        self._keep(self._stream.compress(rows.lines))
 
     def finish(self) -> bytes:
         """Return all of it."""
@@ -75,6 +83,18 @@ def unpack_rows(packed: bytes) -> Iterator[bytes]:
             rest += tail
     if rest:
         raise DamagedFile("it ends inside a row")
+
+
+def hash_lines(packed: bytes) -> bytes:
+    """Return a hash of what was packed, row by row in its order.
+
+    Raises:
+        DamagedFile: it is not whole.
+    """
+    found = xxh3_128()
+    for piece in _unpack(packed):
+        found.update(piece)
+    return found.digest()
 
 
 def _unpack(packed: bytes) -> Iterator[bytes]:

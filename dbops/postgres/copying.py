@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import select
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import psycopg
 from psycopg import IsolationLevel, sql
 from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus
+from psycopg.pq.abc import PGconn, PGresult
 from psycopg.rows import class_row
 
+from dbops.core.contents import Contents, Rows, hash_row
 from dbops.core.target import Target
 from dbops.postgres.session import Connection, open_session
 from dbops.postgres.snapshot import Relation
@@ -19,7 +23,10 @@ from dbops.sql import load
 PORTION_BYTES = 64 << 20
 """About as much of a table, TOAST included, as one session reads at a time."""
 BATCH_BYTES = 256 << 10
-NEWLINE = ord("\n")
+BUFFER_BYTES = 200 << 10
+"""About as much as the kernel keeps for a reader."""
+LOOK_AGAIN_MS = 100
+"""What an encrypted connection has decrypted already, no wait for its socket sees."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +99,13 @@ def open_copy_session(
             "SELECT pg_catalog.set_config('lock_timeout', %s, false)",
             [f"{round(lock_timeout_s * 1000)}ms"],
         )
+        _widen(connection)
         yield connection
+
+
+def _widen(connection: Connection) -> None:
+    """Have libpq read in large pieces: what its buffer once was, it stays."""
+    connection.execute("SELECT pg_catalog.repeat('x', %s)", [BUFFER_BYTES])
 
 
 @contextmanager
@@ -107,31 +120,71 @@ def use_snapshot(connection: Connection, snapshot_id: str) -> Iterator[None]:
         yield
 
 
-def read_rows(connection: Connection, portion: Portion) -> Iterator[bytes]:
+def read_rows(connection: Connection, portion: Portion) -> Iterator[Rows]:
     """Yield the portion in COPY's text format, a batch of whole rows at a time.
 
-    Below psycopg's own loop, which costs twice as much where rows are small. Keeping
-    the pieces, and joining them, would cost twice as much again.
+    Below psycopg's own loop, which costs twice as much where rows are small. libpq
+    gives a row at a time, so that each is summed as it comes: to find them again in a
+    batch would cost as much as to receive them.
+
+    Source: https://www.postgresql.org/docs/current/libpq-copy.html
     """
     pgconn = connection.pgconn
-    result = pgconn.exec_(_build_copy_out(portion).as_bytes(connection))
-    if result.status != ExecStatus.COPY_OUT:
-        raise error_from_result(result)
-    rows = bytearray()
+    receive, wait = pgconn.get_copy_data, _build_wait(pgconn)
+    pgconn.send_query(_build_copy_out(portion).as_bytes(connection))
+    _require(_fetch_result(pgconn, wait), ExecStatus.COPY_OUT)
+    lines, number, total = bytearray(), 0, 0
     while True:
-        length, piece = pgconn.get_copy_data(0)
-        if length < 0:
+        length, row = receive(1)
+        if length > 0:
+            lines += row
+            total += hash_row(row)
+            number += 1
+            if len(lines) >= BATCH_BYTES:
+                yield _build_rows(lines, number, total)
+                lines, number, total = bytearray(), 0, 0
+        elif length == 0:
+            wait()
+        else:
             break
-        rows += piece
-        # The server sends a row at a time; nothing says that it must.
-        if len(rows) >= BATCH_BYTES and rows[-1] == NEWLINE:
-            yield bytes(rows)
-            rows.clear()
-    while (end := pgconn.get_result()) is not None:
-        if end.status != ExecStatus.COMMAND_OK:
-            raise error_from_result(end)
-    if rows:
-        yield bytes(rows)
+    while (end := _fetch_result(pgconn, wait)) is not None:
+        _require(end, ExecStatus.COMMAND_OK)
+    if number:
+        yield _build_rows(lines, number, total)
+
+
+def _fetch_result(pgconn: PGconn, wait: Callable[[], None]) -> PGresult | None:
+    while pgconn.is_busy():
+        wait()
+    return pgconn.get_result()
+
+
+def _require(result: PGresult | None, status: ExecStatus) -> None:
+    if result is None or result.status != status:
+        raise (
+            error_from_result(result)
+            if result
+            else psycopg.OperationalError("the server gave no answer")
+        )
+
+
+def _build_rows(lines: bytearray, number: int, total: int) -> Rows:
+    return Rows(lines=bytes(lines), contents=Contents(rows=number, total=total))
+
+
+def _build_wait(pgconn: PGconn) -> Callable[[], None]:
+    """Return what waits until there is more to read.
+
+    psycopg would wait inside libpq, and keep all other threads waiting meanwhile.
+    """
+    poll = select.poll()
+    poll.register(pgconn.socket, select.POLLIN)
+
+    def wait() -> None:
+        poll.poll(LOOK_AGAIN_MS)
+        pgconn.consume_input()
+
+    return wait
 
 
 def write_rows(

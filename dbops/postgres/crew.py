@@ -23,11 +23,12 @@ def work_through(
     *,
     open_session: Callable[[], AbstractContextManager[Connection]],
     jobs: int,
+    beside: Callable[[], None] = lambda: None,
 ) -> None:
     """Give the tasks, in their order, to sessions with a thread each.
 
-    The first failure, or an interrupt, cancels what the others are at, and is raised
-    when all have ended.
+    Meanwhile this thread does what is `beside`. The first failure, or an interrupt,
+    cancels what the others are at, and is raised when all have ended.
     """
     waiting = deque(tasks)
     stop = threading.Event()
@@ -49,6 +50,7 @@ def work_through(
     with ThreadPoolExecutor(max_workers=jobs) as executor:
         running = [executor.submit(run) for _ in range(min(jobs, len(waiting)))]
         try:
+            beside()
             for each in as_completed(running):
                 each.result()
         except BaseException:

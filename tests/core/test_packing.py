@@ -10,8 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dbops.core import contents, table_name
-from dbops.core.contents import Contents
-from dbops.core.packing import DamagedFile, Packer, pack, unpack, unpack_rows
+from dbops.core.contents import Contents, sum_rows
+from dbops.core.packing import (
+    DamagedFile,
+    Packer,
+    hash_lines,
+    pack,
+    unpack,
+    unpack_rows,
+)
 
 values = st.binary(max_size=40).map(lambda value: value.replace(b"\n", b"\\n"))
 rows = st.lists(
@@ -21,7 +28,7 @@ rows = st.lists(
 
 def pack_rows(lines: list[bytes]) -> tuple[bytes, Contents]:
     packer = Packer()
-    packer.add(b"".join(lines))
+    packer.add(sum_rows(b"".join(lines)))
     return packer.finish(), packer.contents
 
 
@@ -44,6 +51,20 @@ def test_what_was_packed_is_unpacked_and_sums_do_not_know_the_order(
     chance.shuffle(shuffled)
     assert pack_rows(shuffled)[1].checksum == found.checksum
     assert found.rows == len(lines)
+
+
+@given(rows, st.randoms())
+def test_a_hash_of_the_lines_knows_their_order(
+    lines: list[bytes], chance: random.Random
+) -> None:
+    packer = Packer()
+    for each in lines:
+        packer.add(sum_rows(each))
+    assert hash_lines(packer.finish()) == packer.digest
+    shuffled = lines.copy()
+    chance.shuffle(shuffled)
+    same = hash_lines(pack_rows(shuffled)[0]) == packer.digest
+    assert same == (shuffled == lines)
 
 
 def test_several_rows_in_one_message_are_counted_one_by_one() -> None:

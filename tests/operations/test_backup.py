@@ -17,6 +17,7 @@ import psycopg
 import pytest
 
 from dbops.core.manifest import Manifest
+from dbops.core.packing import Packer, pack
 from dbops.core.target import Target
 from dbops.errors import Busy, DbopsError, Refused, ToolFailed, UsageError
 from dbops.operations.backup import writing
@@ -245,7 +246,7 @@ def test_a_snapshot_taken_before_the_locks_is_dumped_empty(
             with use_snapshot(connection, row[0]):
                 assert list(read_rows(connection, portion)) == []
             with connection.transaction():
-                rows = b"".join(read_rows(connection, portion))
+                rows = b"".join(each.lines for each in read_rows(connection, portion))
                 assert rows.count(b"\n") == 1000
 
 
@@ -408,6 +409,18 @@ def test_a_file_that_the_storage_spoils_is_noticed_before_it_is_published(
 
     with pytest.raises(ToolFailed, match=problem):
         take_backup(filled, storage=storage, progress=spoil)
+    assert list_leftovers(filled, storage) == []
+
+
+def test_rows_that_come_out_of_a_file_otherwise_are_noticed(
+    filled: Target, storage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def finish(packer: Packer) -> bytes:
+        return pack(b"1\n" * packer.contents.rows)
+
+    monkeypatch.setattr(Packer, "finish", finish)
+    with pytest.raises(ToolFailed, match=r"zst\": other rows come out than went in"):
+        take_backup(filled, storage=storage)
     assert list_leftovers(filled, storage) == []
 
 

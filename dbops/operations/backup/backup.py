@@ -206,7 +206,9 @@ def take_backup(
                 progress=progress,
             )
         _require_all_rows(picture.tables, written)
-        backup = Backup(files=written.files, read=draft.read, seal=seal)
+        backup = Backup(
+            files=written.files, read=draft.read, seal=seal, written=written.rows
+        )
         verification = _verify(
             backup,
             level,

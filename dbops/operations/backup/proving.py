@@ -96,8 +96,13 @@ def find_false_restore(
     return [*compare_contents(details, found), *map(str, comparison.differences), *more]
 
 
-def fetch_contents(target: Target, jobs: int) -> Mapping[str, Contents]:
-    """Read all rows of a database that nobody else writes to; count and sum them."""
+def fetch_contents(
+    target: Target, jobs: int, beside: Callable[[], None] = lambda: None
+) -> Mapping[str, Contents]:
+    """Read all rows of a database that nobody else writes to; count and sum them.
+
+    This thread does what is `beside` meanwhile.
+    """
     lock = threading.Lock()
     found: dict[str, Contents] = {}
 
@@ -107,14 +112,14 @@ def fetch_contents(target: Target, jobs: int) -> Mapping[str, Contents]:
     def work(connection: Connection, portion: Portion) -> None:
         contents = Contents()
         for rows in read_rows(connection, portion):
-            contents.add(rows)
+            contents.merge(rows.contents)
         with lock:
             found.setdefault(portion.relation.name, Contents()).merge(contents)
 
     with explain_server_failures():
         with open_session(target, purpose="verify") as connection:
             portions = plan_portions(connection, fetch_relations(connection))
-        work_through(portions, work, open_session=open_one, jobs=jobs)
+        work_through(portions, work, open_session=open_one, jobs=jobs, beside=beside)
     return found
 
 

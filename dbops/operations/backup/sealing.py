@@ -61,10 +61,17 @@ class Seal:
         """
         if not self.encrypts:
             return data
-        if self.can_open and self._identities is None:
-            # Now, not after hours, when what was written is read back.
-            self.open(f"this backup{SUFFIX}", self._encrypt(b""))
+        self.check()
         return self._encrypt(data)
+
+    def check(self) -> None:
+        """Find out now, not after hours, when what was written is read back.
+
+        Raises:
+            Refused: there is an identity, and it could not open what is written.
+        """
+        if self.encrypts and self.can_open and self._identities is None:
+            self.open(f"this backup{SUFFIX}", self._encrypt(b""))
 
     def open(self, path: str, data: bytes) -> bytes:
         """Return what was given to `close`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
@@ -12,7 +12,7 @@ from psycopg import errors
 
 from dbops.core.access import Access, write_access
 from dbops.core.catalog import Catalog
-from dbops.core.contents import Contents
+from dbops.core.contents import Contents, Rows
 from dbops.core.details import write_details
 from dbops.core.manifest import StoredFile, TableContents
 from dbops.core.packing import Packer, pack
@@ -51,6 +51,17 @@ class Written:
 
     files: tuple[StoredFile, ...]
     tables: tuple[TableContents, ...]
+    rows: Mapping[str, WrittenRows]
+    """What went into each of the files that have rows, by its path."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenRows:
+    """What went into a file, as far as only its writer knows."""
+
+    contents: Contents
+    digest: bytes
+    """Of `dbops.core.packing.hash_lines`."""
 
 
 def write_contents(
@@ -65,34 +76,56 @@ def write_contents(
     jobs: int,
     progress: Progress,
 ) -> Written:
-    """Write schema, rows, details and roles.
+    """Write schema and rows, one beside the other; then details and roles.
 
     Raises:
         Busy: somebody waits to change a table.
         ToolFailed: pg_dump or the storage failed.
         ServerFailed: a session was lost.
     """
+    seal.check()
     writer = _Writer(draft, seal)
-    progress("dumping the schema")
-    with _SchemaFiles(writer) as schema:
-        dump_all_but_rows(
-            tools,
-            target,
-            snapshot_id=snapshot.snapshot_id,
-            without=[each for each in snapshot.relations if not each.is_partitioned],
-            omission=snapshot.omission,
-            lock_wait_timeout_s=LOCK_WAIT_S,
-            on_output=schema.add,
-        )
     portions = plan_portions(snapshot.connection, snapshot.filled)
+
+    def dump_schema() -> None:
+        with _SchemaFiles(writer) as schema:
+            _dump_schema(snapshot, schema.add, target=target, tools=tools)
+
+    progress("dumping the schema and the rows")
     _write_rows(
-        writer, snapshot, portions, target=target, jobs=jobs, progress=Pace(progress)
+        writer,
+        snapshot,
+        portions,
+        target=target,
+        jobs=jobs,
+        beside=dump_schema,
+        progress=Pace(progress),
     )
     tables = writer.list_tables(portions)
     writer.write(DETAILS, pack(write_details(catalog, tables)))
     writer.write(ROLES, pack(write_access(access)))
     return Written(
-        files=tuple(sorted(writer.files, key=lambda each: each.path)), tables=tables
+        files=tuple(sorted(writer.files, key=lambda each: each.path)),
+        tables=tables,
+        rows=writer.rows,
+    )
+
+
+def _dump_schema(
+    snapshot: Snapshot,
+    on_output: Callable[[bytes], None],
+    *,
+    target: Target,
+    tools: ClientTools,
+) -> None:
+    dump_all_but_rows(
+        tools,
+        target,
+        snapshot_id=snapshot.snapshot_id,
+        without=[each for each in snapshot.relations if not each.is_partitioned],
+        omission=snapshot.omission,
+        lock_wait_timeout_s=LOCK_WAIT_S,
+        on_output=on_output,
     )
 
 
@@ -103,6 +136,7 @@ def _write_rows(
     *,
     target: Target,
     jobs: int,
+    beside: Callable[[], None],
     progress: Progress,
 ) -> None:
     def open_session() -> AbstractContextManager[Connection]:
@@ -122,7 +156,9 @@ def _write_rows(
 
     with explain_server_failures():
         try:
-            work_through(portions, work, open_session=open_session, jobs=jobs)
+            work_through(
+                portions, work, open_session=open_session, jobs=jobs, beside=beside
+            )
         except errors.LockNotAvailable as error:
             raise Busy(
                 "another session waits to change a table that is being dumped: "
@@ -139,18 +175,20 @@ class _Writer:
     seal: Seal
     files: list[StoredFile] = field(default_factory=list)
     contents: list[tuple[str, Contents]] = field(default_factory=list)
+    rows: dict[str, WrittenRows] = field(default_factory=dict)
     numbers: itertools.count[int] = field(default_factory=itertools.count)
 
-    def write(self, path: str, data: bytes, table: str | None = None) -> None:
-        """Write one file."""
+    def write(self, path: str, data: bytes, table: str | None = None) -> str:
+        """Write one file; return the name that it has got."""
         name, sealed = self.seal.name(path), self.seal.close(data)
         self.draft.write(name, sealed)
         digest = hashlib.sha256(sealed).hexdigest()
         self.files.append(
             StoredFile(path=name, size_bytes=len(sealed), sha256=digest, table=table)
         )
+        return name
 
-    def write_rows(self, table: str, batches: Iterable[bytes]) -> None:
+    def write_rows(self, table: str, batches: Iterable[Rows]) -> None:
         """Write rows of a table into as many files as it takes."""
         packer = Packer()
         for batch in batches:
@@ -163,7 +201,10 @@ class _Writer:
     def _finish(self, table: str, packer: Packer) -> None:
         data = packer.finish()
         if packer.contents.rows:
-            self.write(f"{DATA}/{next(self.numbers):06}.zst", data, table)
+            name = self.write(f"{DATA}/{next(self.numbers):06}.zst", data, table)
+            self.rows[name] = WrittenRows(
+                contents=packer.contents, digest=packer.digest
+            )
         self.contents.append((table, packer.contents))
 
     def list_tables(self, portions: Sequence[Portion]) -> tuple[TableContents, ...]:

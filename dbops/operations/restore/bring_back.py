@@ -243,7 +243,7 @@ def _require_contents(
     columns = next(iter(orders), ())
     found = Contents()
     for rows in read_rows(connection, _build_portion(schema, table, columns)):
-        found.add(rows)
+        found.merge(rows.contents)
     expected = Contents(
         rows=sum(each.rows for each in sources),
         total=sum(int(each.checksum, 16) for each in sources),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from dbops.core.compare import Comparison, Difference
+from dbops.core.contents import Contents
 from dbops.core.details import Details
 from dbops.core.exclusions import LeftOut
 from dbops.core.manifest import Manifest, TableRows
@@ -201,22 +202,28 @@ def fill_and_verify(
     except ToolFailed as error:
         raise tell_way_out(error, with_access=with_access) from error
     progress("verifying rows and schema")
-    _require_contents(means.target, chosen.manifest, chosen.details, jobs)
-    comparison = compare_schema(means.target, chosen.details.catalog)
-    progress("gathering statistics for the planner")
+
+    def analyze() -> None:
+        progress("gathering statistics for the planner")
+        _analyze(means.target)
+
+    found = fetch_contents(means.target, jobs, beside=analyze)
+    _require_contents(found, chosen.manifest, chosen.details)
+    return compare_schema(means.target, chosen.details.catalog)
+
+
+def _analyze(created: Target) -> None:
     with (
-        open_session(means.target, purpose="restore") as connection,
+        open_session(created, purpose="restore") as connection,
         explain_server_failures(),
     ):
         connection.execute("SET statement_timeout = 0")
         connection.execute("ANALYZE")
-    return comparison
 
 
 def _require_contents(
-    created: Target, manifest: Manifest, details: Details, jobs: int
+    found: Mapping[str, Contents], manifest: Manifest, details: Details
 ) -> None:
-    found = fetch_contents(created, jobs)
     rows = {parse_table_name(name): each.rows for name, each in found.items()}
     wrong = compare_rows(manifest.tables, rows) or [*compare_contents(details, found)]
     if wrong:
