@@ -47,7 +47,7 @@ class Command(BaseCommand):
             raise CommandError(
                 f'database "{database}" has tokens of a type that is not in '
                 '"token_sums"; nothing was changed for their days\n'
-                "add a column for it, or leave the sums: the overview works without",
+                "add the type to TokenType, and a column for it to TokenSum",
                 returncode=REFUSED,
             ) from None
         if verbosity:
