@@ -153,12 +153,10 @@ def _fetch_result(pgconn: PGconn, wait: Callable[[], None]) -> PGresult | None:
 
 
 def _require(result: PGresult | None, status: ExecStatus) -> None:
-    if result is None or result.status != status:
-        raise (
-            error_from_result(result)
-            if result
-            else psycopg.OperationalError("the server gave no answer")
-        )
+    if result is None:
+        raise psycopg.OperationalError("the server gave no answer")
+    if result.status != status:
+        raise error_from_result(result)
 
 
 def _build_wait(pgconn: PGconn) -> Callable[[], None]:
