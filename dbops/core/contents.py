@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xxhash import xxh3_128_intdigest
@@ -60,6 +61,14 @@ def sum_rows(lines: bytes) -> Rows:
     >>> sum_rows(b"a\\nb\\n").contents.rows
     2
     """
-    contents = Contents()
-    contents.add(lines)
-    return Rows(lines=lines, contents=contents)
+    return join_rows(lines.splitlines(keepends=True))
+
+
+def join_rows(rows: Sequence[bytes]) -> Rows:
+    """Count and sum rows that are known one by one.
+
+    >>> join_rows([b"a\\n", b"b\\n"]) == sum_rows(b"a\\nb\\n")
+    True
+    """
+    contents = Contents(rows=len(rows), total=sum(map(hash_row, rows)))
+    return Rows(lines=b"".join(rows), contents=contents)

@@ -14,7 +14,7 @@ from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGconn, PGresult
 from psycopg.rows import class_row
 
-from dbops.core.contents import Contents, Rows, hash_row
+from dbops.core.contents import Rows, join_rows
 from dbops.core.target import Target
 from dbops.postgres.session import Connection, open_session
 from dbops.postgres.snapshot import Relation
@@ -22,9 +22,8 @@ from dbops.sql import load
 
 PORTION_BYTES = 64 << 20
 """About as much of a table, TOAST included, as one session reads at a time."""
-BATCH_BYTES = 256 << 10
-BUFFER_BYTES = 200 << 10
-"""About as much as the kernel keeps for a reader."""
+BATCH_BYTES = 64 << 10
+"""Larger ones leave the processor's cache before they are hashed and compressed."""
 LOOK_AGAIN_MS = 100
 """What an encrypted connection has decrypted already, no wait for its socket sees."""
 
@@ -99,13 +98,7 @@ def open_copy_session(
             "SELECT pg_catalog.set_config('lock_timeout', %s, false)",
             [f"{round(lock_timeout_s * 1000)}ms"],
         )
-        _widen(connection)
         yield connection
-
-
-def _widen(connection: Connection) -> None:
-    """Have libpq read in large pieces: what its buffer once was, it stays."""
-    connection.execute("SELECT pg_catalog.repeat('x', %s)", [BUFFER_BYTES])
 
 
 @contextmanager
@@ -124,8 +117,8 @@ def read_rows(connection: Connection, portion: Portion) -> Iterator[Rows]:
     """Yield the portion in COPY's text format, a batch of whole rows at a time.
 
     Below psycopg's own loop, which costs twice as much where rows are small. libpq
-    gives a row at a time, so that each is summed as it comes: to find them again in a
-    batch would cost as much as to receive them.
+    gives a row at a time, which is summed as such: to find the rows again in a batch
+    would cost as much as to receive them.
 
     Source: https://www.postgresql.org/docs/current/libpq-copy.html
     """
@@ -133,24 +126,24 @@ def read_rows(connection: Connection, portion: Portion) -> Iterator[Rows]:
     receive, wait = pgconn.get_copy_data, _build_wait(pgconn)
     pgconn.send_query(_build_copy_out(portion).as_bytes(connection))
     _require(_fetch_result(pgconn, wait), ExecStatus.COPY_OUT)
-    lines, number, total = bytearray(), 0, 0
+    rows, size = list[bytes](), 0
     while True:
         length, row = receive(1)
         if length > 0:
-            lines += row
-            total += hash_row(row)
-            number += 1
-            if len(lines) >= BATCH_BYTES:
-                yield _build_rows(lines, number, total)
-                lines, number, total = bytearray(), 0, 0
+            # A copy gives libpq's memory, and what guards it, back at once.
+            rows.append(row.tobytes())
+            size += length
+            if size >= BATCH_BYTES:
+                yield join_rows(rows)
+                rows, size = [], 0
         elif length == 0:
             wait()
         else:
             break
     while (end := _fetch_result(pgconn, wait)) is not None:
         _require(end, ExecStatus.COMMAND_OK)
-    if number:
-        yield _build_rows(lines, number, total)
+    if rows:
+        yield join_rows(rows)
 
 
 def _fetch_result(pgconn: PGconn, wait: Callable[[], None]) -> PGresult | None:
@@ -160,16 +153,10 @@ def _fetch_result(pgconn: PGconn, wait: Callable[[], None]) -> PGresult | None:
 
 
 def _require(result: PGresult | None, status: ExecStatus) -> None:
-    if result is None or result.status != status:
-        raise (
-            error_from_result(result)
-            if result
-            else psycopg.OperationalError("the server gave no answer")
-        )
-
-
-def _build_rows(lines: bytearray, number: int, total: int) -> Rows:
-    return Rows(lines=bytes(lines), contents=Contents(rows=number, total=total))
+    if result is None:
+        raise psycopg.OperationalError("the server gave no answer")
+    if result.status != status:
+        raise error_from_result(result)
 
 
 def _build_wait(pgconn: PGconn) -> Callable[[], None]:

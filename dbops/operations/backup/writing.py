@@ -81,6 +81,7 @@ def write_contents(
     Raises:
         Busy: somebody waits to change a table.
         ToolFailed: pg_dump or the storage failed.
+        Refused: the identity does not open what is encrypted.
         ServerFailed: a session was lost.
     """
     seal.check()
