@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from io import StringIO
 from typing import Any
 
@@ -26,7 +26,11 @@ from dbops.core.compare import compare_catalogs
 from dbops.core.target import Target
 from dbops.operations.context import build_context
 from dbops.operations.history import LEDGER_APP, get_id, read_history
-from dbops.operations.rehearse.history import HistoryWalk, RowFiller
+from dbops.operations.rehearse.history import (
+    HistoryWalk,
+    RowFiller,
+    is_changed_for_good,
+)
 from dbops.postgres.catalog import fetch_catalog
 from dbops.postgres.scratch import drop_database
 from dbops.postgres.session import Connection
@@ -34,6 +38,8 @@ from tests.databases import connect, create_database, find_server
 
 NO_WAY_BACK = {"irreversible", "failed"}
 """What a rehearsal calls a migration that a rollback may refuse."""
+FORETOLD = 4
+"""The exit code of a rollback whose rehearsal went wrong."""
 ALLOWED = ["checks", "doctor", "way-back", "old-release", "lock-budget"]
 OWN = ("dbops_", "django_")
 NAME = re.compile(r'"(\w+\.\w+)"')
@@ -104,7 +110,7 @@ def main(limit: int | None) -> None:
                 )
             )
         for stage in reversed(stages):
-            report(undo(base, stage, verdicts))
+            undo_whole(base, stage, verdicts)
 
 
 def rehearse(plan: Sequence[Migration]) -> dict[str, str]:
@@ -113,7 +119,10 @@ def rehearse(plan: Sequence[Migration]) -> dict[str, str]:
     context = build_context("default")
     history = read_history(context)
     walk = HistoryWalk(context, history.plan, lambda each: get_id(each) in names)
-    return {str(found.id): found.round_trip.value for found in walk.run()}
+    return {
+        str(found.id): "failed" if is_changed_for_good(found) else found.round_trip
+        for found in walk.run()
+    }
 
 
 def split(
@@ -153,6 +162,45 @@ def deploy(plan: Sequence[Migration], part: Sequence[Migration]) -> str:
     return str(document["deployment_id"])
 
 
+def undo_whole(base: Target, stage: Stage, verdicts: Mapping[str, str]) -> None:
+    """Undo a deployment, and report it.
+
+    Rows that the old schema does not take are seen by a rehearsal of the rollback;
+    without rows it is undone then.
+    """
+    with copy_database(base) as after:
+        undone = undo(base, stage, verdicts)
+        if not undone.code or undone.is_foretold:
+            report(undone)
+            return
+        replace_database(base, after)
+        foretold = rehearse_rollback(stage)
+        report(replace(undone, is_foretold=foretold == undone.refused))
+        empty_tables(base)
+        report(undo(base, replace(stage, tables=count_tables(base)), verdicts))
+
+
+def rehearse_rollback(stage: Stage) -> str:
+    """Return the migration that it would stop at; empty where at none."""
+    code, document = run(
+        "dbops_rollback",
+        to_deployment=stage.deployment,
+        rehearse=True,
+        backup="new",
+        dry_run=True,
+    )
+    message = document["error"]["message"] if code == FORETOLD else ""
+    return found[1] if (found := NAME.search(message)) else ""
+
+
+def replace_database(base: Target, copy: str) -> None:
+    """Let the database be what the copy is."""
+    connection.close()
+    with connect(find_server()) as session:
+        drop_database(session, base.database)
+        create_copy(session, base.database, copy)
+
+
 def undo(base: Target, stage: Stage, verdicts: Mapping[str, str]) -> Undone:
     """Undo a deployment; where it is refused, let the database be as before it."""
     code, document = run("dbops_rollback", to_deployment=stage.deployment, yes=True)
@@ -160,10 +208,7 @@ def undo(base: Target, stage: Stage, verdicts: Mapping[str, str]) -> Undone:
     name = found[1] if (found := NAME.search(message)) else ""
     differences = []
     if code:
-        connection.close()
-        with connect(find_server()) as session:
-            drop_database(session, base.database)
-            create_copy(session, base.database, stage.copy)
+        replace_database(base, stage.copy)
     else:
         comparison = compare_catalogs(stage.catalog, fetch_schema(base))
         differences = [*map(str, comparison.differences)]

@@ -218,7 +218,13 @@ class _Rollback:
                 before=live,
             ) as recorded:
                 unapply_migration(
-                    self.context, migration, way, log=log, check=check, added=added
+                    self.context,
+                    migration,
+                    way,
+                    log=log,
+                    check=check,
+                    added=added,
+                    ledger=ledger,
                 )
                 recorded.after = self.live or live
             self._note_blocked(name)

@@ -310,6 +310,7 @@ class Settlement:
                 log=log,
                 check=check,
                 added=self.so_far.added.get(get_id(migration), ()),
+                ledger=self.ledger,
             )
 
 
