@@ -378,7 +378,7 @@ def test_does_nothing_twice_after_a_way_back_that_stopped_half_way(
     lab.execute(f"INSERT INTO {table} (name) VALUES ('b')")
     second = lab.run("dbops_rollback", lab.app, "0001", "--yes", **settings)
 
-    assert first.code in {7, 9}, first.err
+    assert first.code == 9, first.err
     assert second.code == 0, second.err
     assert "already" in second.err
     assert lab.fetch_value(f"SELECT string_agg(name, ' ') FROM {table}") == "axy b"

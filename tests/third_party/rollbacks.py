@@ -88,6 +88,7 @@ def main(limit: int | None) -> None:
     verdicts = rehearse(plan[:limit])
     filler = RowFiller(build_context("default"))
     with ExitStack() as stack:
+        deploy(plan, [])  # The ledger's tables alone.
         stages = []
         for part in split(plan[:limit], verdicts):
             copy = stack.enter_context(copy_database(base))

@@ -16,6 +16,7 @@ from django.db.migrations import Migration
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
+from dbops.core.migration import MigrationId
 from dbops.core.sql_script import may_run_again
 from dbops.core.statement import mask_secrets
 from dbops.core.words import shorten
@@ -43,6 +44,12 @@ ON_INDEX = re.compile(
     r'(?P<name>(?:"(?:[^"]|"")+"|[\w$]+)(?:\.(?:"(?:[^"]|"")+"|[\w$]+))?)',
     re.IGNORECASE,
 )
+
+
+def is_begun(context: Context, migration: MigrationId) -> bool:
+    """Say whether a part of a way back that commits as it goes is done."""
+    rows = fetch_statements(context.connect(), migration)
+    return any(each.operation <= SCRIPT and each.state == "done" for each in rows)
 
 
 class Returning:
