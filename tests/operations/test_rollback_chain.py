@@ -395,7 +395,9 @@ def test_after_a_kill_at_any_statement_the_same_command_reaches_the_same_end(
                 code, _ = forker.run(target, *each.arguments, at=each.at)
                 told = f"seed {SEED}, {each}: {forker.read_told()}"
                 try:
-                    assert code == -9
+                    # Whoever watches the locks sends more or fewer statements.
+                    assert code in {-9, 0}
+                    killed["not reached"] += code == 0
                     killed["explained"] += run_again(chain, target, each)
                     require_state(chain, target, states[each.low], each.losses)
                 except AssertionError as error:
