@@ -183,6 +183,7 @@ def _build_sql() -> list[Link]:
             " DROP twice; DROP DOMAIN grade;",
             fill="UPDATE {other}_tag SET grade = 2 WHERE id = 3",
             defaults={"{other}_tag.grade": "1"},
+            forgets=("{other}_tag.rank",),
         ),
         Link(
             'migrations.RunSQL("DROP TABLE \\"Extra\\".\\"Odd Name\\""),',
