@@ -125,7 +125,7 @@ def _list_since(
     _require_applied(run)
     numbers = _number(history)
     since = fetch_applied_since(connection, run.started_at)
-    known = [
+    known = [numbers[each] for each in since if each in numbers] + [
         number
         for migration in history.applied_plan
         if get_id(migration) in since
