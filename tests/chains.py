@@ -139,6 +139,8 @@ class Link:
     """Whether it is of the other app, which is not the project's own."""
     defaults: Mapping[str, str] = field(default_factory=dict)
     """What nobody has written, by the column it made."""
+    forgets: tuple[str, ...] = ()
+    """Columns whose defaults the server forgets, for their table is written anew."""
     renames: Mapping[str, str] = field(default_factory=dict)
     """Names of tables and columns since, by those before."""
 

@@ -183,6 +183,7 @@ def _build_sql() -> list[Link]:
             " DROP twice; DROP DOMAIN grade;",
             fill="UPDATE {other}_tag SET grade = 2 WHERE id = 3",
             defaults={"{other}_tag.grade": "1"},
+            forgets=("{other}_tag.rank",),
         ),
         Link(
             'migrations.RunSQL("DROP TABLE \\"Extra\\".\\"Odd Name\\""),',
@@ -191,11 +192,13 @@ def _build_sql() -> list[Link]:
         Link(
             'migrations.RunSQL(["CREATE INDEX CONCURRENTLY late ON {app}_thing'
             ' (amount)", "ALTER TABLE {app}_thing ADD late int",'
+            ' "UPDATE {app}_thing SET amount = amount + 3",'
             ' "CREATE INDEX CONCURRENTLY later ON {app}_thing (late)"]),',
             atomic=False,
             down=NO_TRANSACTION + "DROP INDEX CONCURRENTLY IF EXISTS later;"
-            "ALTER TABLE {app}_thing DROP COLUMN IF EXISTS late;"
-            "DROP INDEX CONCURRENTLY IF EXISTS late;",
+            "UPDATE {app}_thing SET amount = amount - 3;"
+            "ALTER TABLE {app}_thing DROP COLUMN late;"
+            "DROP INDEX CONCURRENTLY late;",
             fill="UPDATE {app}_thing SET late = id WHERE id > 4",
         ),
     ]

@@ -20,6 +20,7 @@ IDENTITY = re.compile(
     rf"(?: \((?:sequence (?P<sequence>{NAME}))? ?(?P<settings>[^()]*)\))?"
 )
 
+PRIMARY_KEY = re.compile(r"_pkey\d*$")
 POSTGRES_SUFFIX = re.compile(r"_(key|fkey|check|excl|idx|pkey|seq)\d*$")
 DJANGO_SUFFIX = re.compile(r"_[0-9a-f]{8}(_(uniq|pk|check|idx|like|fk|fk_.*))?$")
 SHORTENED = 60
@@ -47,14 +48,18 @@ def strip_quotes(part: str) -> str:
 def looks_generated(name: str, table: str) -> bool:
     """Say whether PostgreSQL or Django made the name up; both without quotes.
 
+    A primary key keeps the name of what its table was called when it was made.
+
     >>> looks_generated("tag_name_key", "tag"), looks_generated("name_key", "tag")
     (True, False)
     >>> looks_generated("tag_name_91ca879e_uniq", "tag")
     True
+    >>> looks_generated("label_pkey", "tag")
+    True
     >>> looks_generated("messages_thread_id_d7e51ab5_fk_threads_thread_id", "messages")
     True
     """
-    if DJANGO_SUFFIX.search(name):
+    if DJANGO_SUFFIX.search(name) or PRIMARY_KEY.search(name):
         return True
     begins = name.startswith(f"{table}_") or (
         len(name) >= SHORTENED and name[:20] == table[:20]

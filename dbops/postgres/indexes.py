@@ -22,3 +22,16 @@ def drop_invalid_indexes(connection: Connection, names: Collection[str]) -> None
                     sql.Identifier(schema, index)
                 )
             )
+
+
+def fetch_validity(connection: Connection, name: str) -> bool | None:
+    """Return whether an index, named as in SQL, is valid; None where there is none."""
+    row = connection.execute(load("index_validity"), {"name": name}).fetchone()
+    return bool(row[0]) if row else None
+
+
+def drop_index(connection: Connection, name: str) -> None:
+    """Drop an index, named as in SQL, without blocking anybody."""
+    connection.execute(
+        sql.SQL("DROP INDEX CONCURRENTLY IF EXISTS {}").format(sql.SQL(name))
+    )

@@ -55,6 +55,16 @@ class StepRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StatementRow:
+    """A word on one statement; the operation is negative on the way back."""
+
+    operation: int
+    number: int
+    state: str
+    sql: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DigestRow:
     """What a migration said when it was last applied."""
 
@@ -156,19 +166,26 @@ def fetch_journal(connection: Connection, migration: MigrationId) -> Journal:
 def _fetch_statements(
     connection: Connection, migration: MigrationId
 ) -> list[StatementEntry]:
+    return [
+        StatementEntry(operation=each.operation, number=each.number, state=each.state)
+        for each in fetch_statements(connection, migration)
+        # One that may run twice counts as not begun.
+        if each.state != "running" or not may_run_again(each.sql)
+    ]
+
+
+def fetch_statements(
+    connection: Connection, migration: MigrationId
+) -> list[StatementRow]:
+    """Return what is written of a migration's statements, the newest word last."""
     row = connection.execute(load("statements_exist")).fetchone()
     if row is None or not row[0]:
         return []
-    rows = connection.execute(
-        load("ledger_statements"),
-        {"app": migration.app, "migration": migration.name},
-    ).fetchall()
-    return [
-        StatementEntry(operation=operation, number=number, state=state)
-        for operation, number, state, sql in rows
-        # One that may run twice counts as not begun.
-        if state != "running" or not may_run_again(sql)
-    ]
+    with connection.cursor(row_factory=class_row(StatementRow)) as cursor:
+        return cursor.execute(
+            load("ledger_statements"),
+            {"app": migration.app, "migration": migration.name},
+        ).fetchall()
 
 
 def fetch_adopted_catalogs(connection: Connection) -> list[Catalog]:

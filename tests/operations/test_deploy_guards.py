@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab import THING, Lab, Outcome
+from tests.lab import THING, Lab, Outcome, install_lab, write_lab
 from tests.operations.conftest import drop_database
 from tests.operations.test_replace import drop_relatives
 
@@ -323,3 +323,29 @@ def test_names_the_guards_that_can_be_passed(lab: Lab, name: str) -> None:
     assert outcome.code == 2
     assert f'"{name}"' in outcome.json["error"]["message"]
     assert "way-back" in outcome.json["error"]["hint"]
+
+
+def test_an_app_may_take_over_a_table_that_another_has_made(lab: Lab) -> None:
+    other = write_lab(lab.directory, lab.target)
+    lab.more_apps.append(other.app)
+    taken_over = THING.replace(
+        "],\n)", f'], options={{"db_table": "{lab.app}_thing"}},\n)'
+    )
+    other.write_migration(
+        "0001_initial",
+        f"migrations.SeparateDatabaseAndState(state_operations=[{taken_over}]),",
+        dependencies=[(lab.app, "0001_initial")],
+    )
+    lab.write_migration(
+        "0002_give_thing_away",
+        "migrations.SeparateDatabaseAndState(state_operations=["
+        'migrations.DeleteModel("Thing")]),',
+        down="SELECT 1;",
+        dependencies=[(lab.app, "0001_initial"), (other.app, "0001_initial")],
+    )
+
+    with install_lab(other):
+        outcome = lab.run("dbops_deploy", "--no-backup")
+
+    assert outcome.code == 0, outcome.err
+    assert lab.fetch_value(f"SELECT count(*) FROM {lab.app}_thing") == 2

@@ -354,6 +354,37 @@ def test_says_when_a_script_outside_a_transaction_stopped_half_way(lab: Lab) -> 
     assert "may be half taken back" in outcome.json["error"]["message"]
 
 
+@pytest.mark.parametrize("own", [True, False], ids=["down.sql", "Django's reverse"])
+def test_does_nothing_twice_after_a_way_back_that_stopped_half_way(
+    lab: Lab, *, own: bool
+) -> None:
+    table = f"{lab.app}_thing"
+    change = f"UPDATE {table} SET name = name || 'y'"
+    fail = f"DELETE FROM {table} WHERE 1 / ((SELECT count(*) FROM {table}) - 1) = 9"
+    lab.execute(f"INSERT INTO {table} (name) VALUES ('a')")
+    lab.write_migration(
+        "0002_change_things",
+        f"""
+        migrations.RunSQL("SELECT 1", {fail!r}),
+        migrations.RunSQL("UPDATE {table} SET name = name || 'x'", {change!r}),
+        """,
+        atomic=False,
+        down=f"-- dbops: no-transaction\n{change};\n{fail};",
+    )
+    assert lab.run("dbops_deploy", "--no-backup").code == 0
+    settings = {} if own else {"PROJECT_APPS": ["another"]}
+
+    first = lab.run("dbops_rollback", lab.app, "0001", "--yes", **settings)
+    lab.execute(f"INSERT INTO {table} (name) VALUES ('b')")
+    second = lab.run("dbops_rollback", lab.app, "0001", "--yes", **settings)
+
+    assert first.code == 9, first.err
+    assert second.code == 0, second.err
+    assert "already" in second.err
+    assert lab.fetch_value(f"SELECT string_agg(name, ' ') FROM {table}") == "axy b"
+    assert lab.fetch_history() == ["0001_initial"]
+
+
 @pytest.mark.parametrize("atomic", [True, False])
 def test_content_types_follow_a_renamed_model_there_and_back(
     lab: Lab, *, atomic: bool

@@ -31,7 +31,7 @@ from tests.databases import connect, create_database
 from tests.lab import Lab, Outcome, install_lab, write_lab
 from tests.rollback_chain import build_rollback_chain
 
-PAIRS = os.environ.get("ROLLBACK_PAIRS", "3")
+PAIRS = os.environ.get("ROLLBACK_PAIRS", "2")
 KILLS = os.environ.get("ROLLBACK_KILLS", "3")
 SEED = int(os.environ.get("ROLLBACK_SEED", "0")) or random.randrange(1, 10**6)
 LONGEST_SPAN = 2
@@ -241,10 +241,12 @@ def find_loss(chain: Chain, high: State, low: State) -> Counter[str]:
         for link in links
         for old, new in link.renames.items()
     }
+    forgotten = {each for link in LINKS[: high.number] for each in link.forgets}
     defaults = {
         chain.fit(column): value
         for link in LINKS
         for column, value in link.defaults.items()
+        if column not in forgotten
     }
     for table, rows in high.contents.items():
         if table.startswith("dbops_kept."):
@@ -395,7 +397,9 @@ def test_after_a_kill_at_any_statement_the_same_command_reaches_the_same_end(
                 code, _ = forker.run(target, *each.arguments, at=each.at)
                 told = f"seed {SEED}, {each}: {forker.read_told()}"
                 try:
-                    assert code == -9
+                    # Whoever watches the locks sends more or fewer statements.
+                    assert code in {-9, 0}
+                    killed["not reached"] += code == 0
                     killed["explained"] += run_again(chain, target, each)
                     require_state(chain, target, states[each.low], each.losses)
                 except AssertionError as error:

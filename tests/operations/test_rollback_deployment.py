@@ -234,3 +234,23 @@ def test_a_squash_goes_back_as_one_or_not_at_all(lab: Lab) -> None:
     assert whole.code == 0, whole.err
     assert whole.json["unapplied"] == [f"{lab.app}.0001_squashed_0002"]
     assert lab.fetch_history() == []
+
+
+def test_undoes_a_deployment_that_applied_nothing_but_a_squash(lab: Lab) -> None:
+    lab.write_migration(
+        "0002_add_color_anew",
+        f"""
+        migrations.AddField("Thing", "color", models.TextField(default="")),
+        ]
+    replaces = [("{lab.app}", "0002_add_color")]
+    more = [
+        """,
+        down=DROP_COLOR.format(app=lab.app),
+    )
+    deployment = deploy(lab)
+
+    outcome = roll_back(lab, "--to-deployment", deployment)
+
+    assert outcome.code == 0, outcome.err
+    assert outcome.json["unapplied"] == [f"{lab.app}.0002_add_color_anew"]
+    assert lab.fetch_history() == ["0001_initial"]

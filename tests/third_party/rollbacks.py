@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from io import StringIO
 from typing import Any
 
@@ -26,7 +26,11 @@ from dbops.core.compare import compare_catalogs
 from dbops.core.target import Target
 from dbops.operations.context import build_context
 from dbops.operations.history import LEDGER_APP, get_id, read_history
-from dbops.operations.rehearse.history import HistoryWalk, RowFiller
+from dbops.operations.rehearse.history import (
+    HistoryWalk,
+    RowFiller,
+    is_changed_for_good,
+)
 from dbops.postgres.catalog import fetch_catalog
 from dbops.postgres.scratch import drop_database
 from dbops.postgres.session import Connection
@@ -34,6 +38,8 @@ from tests.databases import connect, create_database, find_server
 
 NO_WAY_BACK = {"irreversible", "failed"}
 """What a rehearsal calls a migration that a rollback may refuse."""
+FORETOLD = 4
+"""The exit code of a rollback whose rehearsal went wrong."""
 ALLOWED = ["checks", "doctor", "way-back", "old-release", "lock-budget"]
 OWN = ("dbops_", "django_")
 NAME = re.compile(r'"(\w+\.\w+)"')
@@ -59,10 +65,10 @@ class Undone:
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """The database before a deployment, and which that was."""
+    """One deployment, and the database after it."""
 
     copy: str
-    catalog: Catalog
+    before: Catalog
     deployment: str
     migrations: int
     tables: int
@@ -82,29 +88,29 @@ def main(limit: int | None) -> None:
     verdicts = rehearse(plan[:limit])
     filler = RowFiller(build_context("default"))
     with ExitStack() as stack:
+        deploy(plan, [])  # The ledger's tables alone.
         stages = []
         for part in split(plan[:limit], verdicts):
-            copy = stack.enter_context(copy_database(base))
-            catalog = fetch_schema(base)
+            before = fetch_schema(base)
             deployment = deploy(plan, part)
             if not deployment:
-                # It does not take the rows that are made up, as foretold.
-                assert is_bad(part[0], verdicts), part
-                empty_tables(base)
+                # Rows that are made up may be none that it takes: without, then.
+                replace_database(base, "template0")
+                deploy(plan, plan[: plan.index(part[0])])
+                filler = RowFiller(build_context("default"))
                 deployment = deploy(plan, part)
             assert deployment, part
             filler.fill()
-            stages.append(
-                Stage(
-                    copy=copy,
-                    catalog=catalog,
-                    deployment=deployment,
-                    migrations=len(part),
-                    tables=count_tables(base),
-                )
+            stage = Stage(
+                copy=stack.enter_context(copy_database(base)),
+                before=before,
+                deployment=deployment,
+                migrations=len(part),
+                tables=count_tables(base),
             )
+            stages.append(stage)
         for stage in reversed(stages):
-            report(undo(base, stage, verdicts))
+            undo_whole(base, stage, verdicts)
 
 
 def rehearse(plan: Sequence[Migration]) -> dict[str, str]:
@@ -113,7 +119,10 @@ def rehearse(plan: Sequence[Migration]) -> dict[str, str]:
     context = build_context("default")
     history = read_history(context)
     walk = HistoryWalk(context, history.plan, lambda each: get_id(each) in names)
-    return {str(found.id): found.round_trip.value for found in walk.run()}
+    return {
+        str(found.id): "failed" if is_changed_for_good(found) else found.round_trip
+        for found in walk.run()
+    }
 
 
 def split(
@@ -133,7 +142,7 @@ def is_bad(migration: Migration, verdicts: Mapping[str, str]) -> bool:
 def deploy(plan: Sequence[Migration], part: Sequence[Migration]) -> str:
     """Deploy a part of the plan, all before it being applied; return its id.
 
-    Empty where it failed and nothing was changed.
+    Empty where it failed.
     """
     chosen = {get_id(each) for each in part}
     applied = read_history(build_context("default")).applied
@@ -146,26 +155,60 @@ def deploy(plan: Sequence[Migration], part: Sequence[Migration]) -> str:
     code, document = run(
         "dbops_deploy", phase="expand", backup=False, rehearse=False, allow=ALLOWED
     )
-    if code in {7, 8}:
+    if code in {7, 8, 9}:
         return ""
     assert code == 0, document
     assert len(document["applied"]) >= len(part), document
     return str(document["deployment_id"])
 
 
+def undo_whole(base: Target, stage: Stage, verdicts: Mapping[str, str]) -> None:
+    """Undo a deployment, and report it.
+
+    Rows that the old schema does not take are seen by a rehearsal of the rollback;
+    without rows it is undone then.
+    """
+    replace_database(base, stage.copy)
+    undone = undo(base, stage, verdicts)
+    if not undone.code or undone.is_foretold:
+        report(undone)
+        return
+    replace_database(base, stage.copy)
+    foretold = rehearse_rollback(stage)
+    report(replace(undone, is_foretold=foretold == undone.refused))
+    empty_tables(base)
+    report(undo(base, replace(stage, tables=count_tables(base)), verdicts))
+
+
+def rehearse_rollback(stage: Stage) -> str:
+    """Return the migration that it would stop at; empty where at none."""
+    code, document = run(
+        "dbops_rollback",
+        to_deployment=stage.deployment,
+        rehearse=True,
+        backup="new",
+        dry_run=True,
+    )
+    message = document["error"]["message"] if code == FORETOLD else ""
+    return found[1] if (found := NAME.search(message)) else ""
+
+
+def replace_database(base: Target, copy: str) -> None:
+    """Let the database be what the copy is."""
+    connection.close()
+    with connect(find_server()) as session:
+        drop_database(session, base.database)
+        create_copy(session, base.database, copy)
+
+
 def undo(base: Target, stage: Stage, verdicts: Mapping[str, str]) -> Undone:
-    """Undo a deployment; where it is refused, let the database be as before it."""
+    """Undo a deployment; return how that went."""
     code, document = run("dbops_rollback", to_deployment=stage.deployment, yes=True)
     message = document.get("error", {}).get("message", "")
     name = found[1] if (found := NAME.search(message)) else ""
     differences = []
-    if code:
-        connection.close()
-        with connect(find_server()) as session:
-            drop_database(session, base.database)
-            create_copy(session, base.database, stage.copy)
-    else:
-        comparison = compare_catalogs(stage.catalog, fetch_schema(base))
+    if not code:
+        comparison = compare_catalogs(stage.before, fetch_schema(base))
         differences = [*map(str, comparison.differences)]
     return Undone(
         deployed=stage.migrations,

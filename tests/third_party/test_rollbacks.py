@@ -21,7 +21,7 @@ from tests.databases import temporary_database
 from tests.third_party.projects import PROJECTS
 from tests.third_party.test_third_party import run_module
 
-FIRST = 10
+FIRST = 6
 TIMEOUT_S = 7200
 
 

@@ -35,7 +35,10 @@ class Adoption:
 def find_existing_tables(
     context: Context, history: History
 ) -> dict[MigrationId, tuple[str, ...]]:
-    """Return the pending initial migrations whose tables exist, with those tables."""
+    """Return the pending initial migrations whose tables exist, with those tables.
+
+    Not those that applied migrations have made: an app may take over another's models.
+    """
     initial = {get_id(each) for each in history.pending if is_initial(each)}
     context.connect()
     existing = set(context.connection.introspection.table_names())
@@ -43,17 +46,20 @@ def find_existing_tables(
         return {}
     longest = context.connection.ops.max_name_length() or MAX_NAME_LENGTH
     found: dict[MigrationId, tuple[str, ...]] = {}
+    made: set[str] = set()
     state = ProjectState(real_apps=history.loader.unmigrated_apps)
     for migration in history.plan:
-        known = set(state.models)
+        name, known = get_id(migration), set(state.models)
         state = migration.mutate_state(state, preserve=False)
-        if get_id(migration) in initial:
-            tables = {
-                _get_table(model, longest)
-                for key, model in state.models.items()
-                if key not in known and _has_table(model)
-            }
-            found[get_id(migration)] = tuple(sorted(existing & tables))
+        tables = {
+            _get_table(model, longest)
+            for key, model in state.models.items()
+            if key not in known and _has_table(model)
+        }
+        if name in history.applied:
+            made |= tables
+        elif name in initial:
+            found[name] = tuple(sorted(existing & tables - made))
     return {migration: tables for migration, tables in found.items() if tables}
 
 

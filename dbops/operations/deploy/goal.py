@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,10 +124,16 @@ def _list_since(
     run = find_run(connection, goal.run)
     _require_applied(run)
     numbers = _number(history)
-    since = fetch_applied_since(connection, run.started_at) & numbers.keys()
-    if not since:
+    since = fetch_applied_since(connection, run.started_at)
+    known = [numbers[each] for each in since if each in numbers] + [
+        number
+        for migration in history.applied_plan
+        if get_id(migration) in since
+        for number in _find_numbers(migration, numbers)
+    ]
+    if not known:
         return []
-    first = min(numbers[each] for each in since)
+    first = min(known)
     order = _find_later(history, numbers, first)
     chosen = set(order) | _find_dependents(history, order)
     ordered = sorted(chosen, key=lambda each: order.get(each, 0), reverse=True)
@@ -151,6 +157,14 @@ def _number(history: History) -> dict[MigrationId, int]:
     }
 
 
+def _find_numbers(
+    migration: Migration, numbers: Mapping[MigrationId, int]
+) -> list[int]:
+    """Return the numbers of its rows: Django records a squash as what it replaces."""
+    replaced = (MigrationId(*each) for each in migration.replaces)
+    return [numbers[each] for each in (get_id(migration), *replaced) if each in numbers]
+
+
 def _find_later(
     history: History, numbers: dict[MigrationId, int], first: int
 ) -> dict[MigrationId, int]:
@@ -161,11 +175,7 @@ def _find_later(
     """
     found = {}
     for migration in history.applied_plan:
-        names = [
-            get_id(migration),
-            *(MigrationId(*each) for each in migration.replaces),
-        ]
-        known = [numbers[each] for each in names if each in numbers]
+        known = _find_numbers(migration, numbers)
         if not known or max(known) < first:
             continue
         if min(known) < first:

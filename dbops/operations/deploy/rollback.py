@@ -35,6 +35,7 @@ from dbops.operations.deploy.half_applied import (
     take_back_half,
 )
 from dbops.operations.deploy.loss_quote import add_losses
+from dbops.operations.deploy.returning import is_begun
 from dbops.operations.deploy.rollback_plan import (
     Plan,
     RollbackReport,
@@ -216,7 +217,13 @@ class _Rollback:
                 before=live,
             ) as recorded:
                 unapply_migration(
-                    self.context, migration, way, log=log, check=check, added=added
+                    self.context,
+                    migration,
+                    way,
+                    log=log,
+                    check=check,
+                    added=added,
+                    ledger=ledger,
                 )
                 recorded.after = self.live or live
             self._note_blocked(name)
@@ -314,7 +321,9 @@ class _Rollback:
                 taken = (*self.report.unapplied, name)
                 self.report = replace(self.report, unapplied=taken)
             else:
-                changed = fetch_live_catalog(self.context) != live
+                changed = is_begun(self.context, name) or (
+                    fetch_live_catalog(self.context) != live
+                )
         if not self.report.unapplied and not changed:
             return self._build_unchanged(cause)
         done = ", ".join(map(str, self.report.unapplied)) or "none"

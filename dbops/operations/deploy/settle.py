@@ -296,6 +296,7 @@ class Settlement:
                 log=log,
                 check=check,
                 added=self.so_far.added.get(get_id(migration), ()),
+                ledger=self.ledger,
             )
 
 

@@ -45,7 +45,8 @@ def shows_statements(operation: Operation) -> bool:
 
 
 @contextmanager
-def _intercept(editor: BaseDatabaseSchemaEditor, run: Run) -> Iterator[None]:
+def intercept(editor: BaseDatabaseSchemaEditor, run: Run) -> Iterator[None]:
+    """Let the statements of a schema editor pass `run`."""
     original = editor.execute
 
     def execute(sql: object, params: object = ()) -> None:
@@ -71,7 +72,7 @@ def count_statements(
         count += 1
         note(count)
 
-    with _intercept(editor, run):
+    with intercept(editor, run):
         yield
 
 
@@ -97,14 +98,14 @@ def observe_statements(
             return
         ledger.record_statement(get_id(migration), number, 0, "")
         skip = done if number == operation else 0
-        record = _Record(context, ledger, migration, number, skip)
-        with _intercept(editor, record.run):
+        record = StatementRecord(context, ledger, migration, number, skip)
+        with intercept(editor, record.run):
             yield
 
     return observe
 
 
-class _Record:
+class StatementRecord:
     """The statements of one operation, as they run."""
 
     def __init__(
@@ -127,7 +128,12 @@ class _Record:
         if self.number <= self.skip:
             self.context.progress(f"    statement {self.number} is done already")
             self._write(self.ledger, sql)
-        elif may_run_in_transaction(sql):
+        else:
+            self.run_written(sql, execute)
+
+    def run_written(self, sql: str, execute: Callable[[], None]) -> None:
+        """Run a statement, and write down that it is done."""
+        if may_run_in_transaction(sql):
             retry_on_lock_timeout(lambda: self._run_within(sql, execute), self.context)
         else:
             self._run_beside(sql, execute)

@@ -18,6 +18,7 @@ from dbops.operations.deploy.added import AddedOperation, insert_added, reverse_
 from dbops.operations.deploy.apply import OneMigration, StatementLog, hold_turn
 from dbops.operations.deploy.lock_retry import retry_on_lock_timeout, set_lock_timeout
 from dbops.operations.deploy.observing import describe_operation
+from dbops.operations.deploy.returning import SCRIPT, Returning
 from dbops.operations.deploy.run import forget_migration
 from dbops.operations.history import get_id
 from dbops.operations.kept.give_back import fill_in
@@ -26,6 +27,7 @@ from dbops.operations.sql_files.files import (
     is_project_migration,
     read_down,
 )
+from dbops.postgres.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +92,13 @@ def unapply_migration(
     log: StatementLog,
     check: Check,
     added: Sequence[AddedOperation] = (),
+    ledger: Ledger | None = None,
 ) -> None:
     """Take one applied migration back, and remove its history row.
 
-    In one transaction, which `check` has the last word on; a script that cannot run
-    in one (CONCURRENTLY) is checked before the row is removed. What was `added` to it
-    is taken back with it.
+    In one transaction, which `check` has the last word on; what cannot run in one
+    (CONCURRENTLY) is checked before the row is removed, and, with a `ledger`, is not
+    done twice when it was cut off. What was `added` to it is taken back with it.
 
     Raises:
         Busy: the locks were not had within the budget.
@@ -106,7 +109,7 @@ def unapply_migration(
         log.returned = fill_in(context, get_id(migration))
         check()
 
-    case = _Case(context, migration, log, fill_and_check, added)
+    case = _Case(context, migration, log, fill_and_check, added, ledger)
     match way:
         case Script(transactional=False):
             _run_one_by_one(case, way)
@@ -127,6 +130,14 @@ class _Case:
     log: StatementLog
     check: Check
     added: Sequence[AddedOperation]
+    ledger: Ledger | None
+
+    @property
+    def returning(self) -> Returning | None:
+        """What writes down the single steps of a way back that commits as it goes."""
+        if self.ledger is None:
+            return None
+        return Returning(self.context, self.ledger, self.migration)
 
     def forget(self) -> None:
         """Remove its history row, and what was added to it."""
@@ -158,10 +169,14 @@ def _run_one_by_one(case: _Case, script: Script) -> None:
     context, log = case.context, case.log
     connection = context.connect()
     log.statements.clear()
+    returning = case.returning
+    record = returning.open_record(SCRIPT) if returning else None
     try:
         for statement in script.statements:
             log.statements.append(statement)
-            retry_on_lock_timeout(partial(_run_statement, case, statement), context)
+            run = partial(_run_statement, case, statement)
+            attempt = partial(record.run, statement, run) if record else run
+            retry_on_lock_timeout(attempt, context)
     finally:
         if not connection.closed:
             connection.execute("RESET lock_timeout")
@@ -172,7 +187,8 @@ def _run_one_by_one(case: _Case, script: Script) -> None:
 
 
 def _run_statement(case: _Case, statement: str) -> None:
-    case.log.prepare(statement)
+    if not case.context.connection.in_atomic_block:
+        case.log.prepare(statement)
     case.context.connect().execute(statement.encode(), prepare=False)
 
 
@@ -180,6 +196,12 @@ def _run_reverse(case: _Case) -> None:
     context, migration, log = case.context, case.migration, case.log
     if log.gaps and migration.atomic:
         log.gaps.wait()
+    returning = None if migration.atomic else case.returning
+
+    def prepare(found: Migration) -> Migration:
+        if returning is not None:
+            found = returning.observe(found, case.check)
+        return insert_added(found, case.added)
 
     @contextmanager
     def surround() -> Iterator[None]:
@@ -187,18 +209,15 @@ def _run_reverse(case: _Case) -> None:
         if not migration.atomic:
             with context.connection.execute_wrapper(log):
                 yield
-            case.check()
+            if returning is None:
+                case.check()
             return
         with _open_transaction(context):
             with context.connection.execute_wrapper(log):
                 yield
             case.check()
 
-    executor = OneMigration(
-        context.connection,
-        within=surround,
-        prepare=lambda found: insert_added(found, case.added),
-    )
+    executor = OneMigration(context.connection, within=surround, prepare=prepare)
     executor.migrate([get_id(migration)], plan=[(migration, True)])
 
 
