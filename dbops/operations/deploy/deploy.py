@@ -13,7 +13,7 @@ from django.db.migrations.operations.base import Operation
 from dbops.core.catalog import Catalog
 from dbops.core.compatibility import Effect
 from dbops.core.guards import GuardName
-from dbops.errors import DbopsError, NeedsRepair
+from dbops.errors import DbopsError, NeedsRepair, Reverted
 from dbops.operations.context import Context, watch_locks
 from dbops.operations.deploy.aftercare import read_aftercare
 from dbops.operations.deploy.apply import StatementLog, apply_migration
@@ -49,7 +49,7 @@ from dbops.operations.deploy.run import (
     record_step,
     tell_operation,
 )
-from dbops.operations.deploy.settle import Settlement, clean_up
+from dbops.operations.deploy.settle import Settlement, build_unrecorded, clean_up
 from dbops.operations.deploy.statements import observe_statements
 from dbops.operations.deploy.verify import require_rows_kept, require_verified
 from dbops.operations.history import get_id, read_history
@@ -58,7 +58,7 @@ from dbops.operations.kept.purge import purge_when_due
 from dbops.operations.pgbackrest.engine import uses_pgbackrest
 from dbops.operations.schema import fetch_live_catalog
 from dbops.postgres.ledger import Ledger
-from dbops.postgres.turns import Turn
+from dbops.postgres.turns import Superseded, Turn
 
 
 def deploy(context: Context, options: DeployOptions) -> DeployReport:
@@ -71,7 +71,7 @@ def deploy(context: Context, options: DeployOptions) -> DeployReport:
         ServerFailed: a migration failed; nothing was changed.
         Reverted: something failed after a change, which was taken back.
         NeedsRepair: a non-atomic migration is half applied, or could not be taken
-            back.
+            back; or what was applied could not be looked at, or not be recorded.
     """
     if options.undo:
         return undo(context, options)
@@ -86,7 +86,15 @@ def deploy(context: Context, options: DeployOptions) -> DeployReport:
 
 def _lead(context: Context, options: DeployOptions, turn: Turn) -> DeployReport:
     with watch_locks(context) as watched:
-        return _purge(watched, _Deployment(watched, options, turn).run())
+        deployment = _Deployment(watched, options, turn)
+        try:
+            return _purge(watched, deployment.run())
+        except (NeedsRepair, Reverted, Superseded):
+            raise
+        except (Exception, KeyboardInterrupt) as error:
+            if not deployment.so_far.mine:
+                raise
+            raise build_unrecorded(error, deployment.so_far) from error
 
 
 def _purge(context: Context, report: DeployReport) -> DeployReport:
@@ -166,12 +174,12 @@ class _Deployment:
                     self._verify(guarded)
                 self.aftercare.finish(self.so_far, lambda: self._keep_alive(ledger))
             except (Exception, KeyboardInterrupt) as error:
-                self.turn.regain()
                 settlement = Settlement(
                     self.context,
                     self.so_far,
                     expectation,
                     ledger,
+                    regain=self.turn.regain,
                     may_revert=self.options.revert,
                 )
                 failure = self._point_back(settlement.settle(error))

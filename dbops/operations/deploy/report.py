@@ -156,6 +156,11 @@ class SoFar:
     tell: Progress = silent
     """Who else is to know which step it is at."""
 
+    @property
+    def mine(self) -> list[MigrationId]:
+        """What this run has applied and not taken back; dbops's own tables aside."""
+        return [each for each in self.report.applied if each in self.before]
+
     def update(self, **fields: object) -> None:
         """Put these into the report."""
         self.report = replace(self.report, **fields)  # type: ignore[arg-type]

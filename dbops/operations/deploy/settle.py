@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -42,6 +42,7 @@ from dbops.postgres.indexes import drop_invalid_indexes
 from dbops.postgres.keeping import fetch_kept
 from dbops.postgres.ledger import Ledger
 from dbops.postgres.session import tell_error
+from dbops.postgres.turns import Superseded
 
 
 def clean_up(context: Context, position: Position) -> None:
@@ -55,6 +56,17 @@ def clean_up(context: Context, position: Position) -> None:
     drop_invalid_indexes(context.connect(), position.invalid_indexes)
 
 
+def build_unrecorded(error: BaseException, so_far: SoFar) -> NeedsRepair:
+    """Say that all is applied and verified, and that what came after that failed."""
+    cause = translate(error, None)
+    return NeedsRepair(
+        f"{cause.message}; by then these were applied and verified, and stay: "
+        f"{', '.join(map(str, so_far.mine))}",
+        hint="manage.py dbops_deploy, which completes the ledger",
+        report=so_far.report,
+    )
+
+
 class Settlement:
     """What becomes of a deployment that failed."""
 
@@ -65,21 +77,33 @@ class Settlement:
         expectation: Expectation,
         ledger: Ledger,
         *,
+        regain: Callable[[], None],
         may_revert: bool = True,
     ) -> None:
         self.context = context
         self.so_far = so_far
         self.expectation = expectation
         self.ledger = ledger
+        self.regain = regain
+        """Makes sure that nobody else is at work, now that something has gone wrong."""
         self.may_revert = may_revert
         self.left_invalid: tuple[str, ...] = ()
 
     def settle(self, error: BaseException) -> DbopsError:
-        """Put back what was applied, and return what the caller shall be told."""
+        """Put back what was applied, and return what the caller shall be told.
+
+        Raises:
+            Superseded: another run has taken over, and looks at what is there.
+        """
         cause = translate(error, self.so_far.current)
         try:
+            self.regain()
             return self._put_back(cause)
+        except Superseded:
+            raise
         except (Exception, KeyboardInterrupt) as second:  # noqa: BLE001
+            if self.so_far.current is None and not self.so_far.before:
+                return self._build_unchanged(cause)
             return NeedsRepair(
                 f"{cause.message}; and what was done could not be looked at or taken "
                 f"back: {' '.join(str(second).split()) or type(second).__name__}",
@@ -102,9 +126,7 @@ class Settlement:
             half = self._look_at_half(current)
             if half is not None:
                 return self._build_half_done(cause, current, half)
-        mine = [
-            each for each in self.so_far.report.applied if each in self.so_far.before
-        ]
+        mine = self.so_far.mine
         if not mine:
             return self._build_unchanged(cause)
         stop = self._find_stop(mine)
