@@ -177,6 +177,25 @@ def test_says_what_was_taken_back_when_the_next_cannot_be(lab: Lab) -> None:
     assert lab.fetch_history() == ["0001_initial", "0002_add_thing_color"]
 
 
+def test_says_what_was_taken_back_when_the_lock_is_lost_in_between(lab: Lab) -> None:
+    deploy_color(lab)
+    lab.write_migration(
+        "0003_nothing",
+        "migrations.RunSQL(migrations.RunSQL.noop, migrations.RunSQL.noop)",
+        down="SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE"
+        " application_name = 'dbops:rollback:lock' AND datname = current_database();",
+    )
+    assert lab.run("dbops_deploy", "--no-backup").code == 0
+
+    outcome = roll_back(lab, "--yes", "--json")
+
+    assert outcome.code == 9, outcome.err
+    assert outcome.json["unapplied"] == [f"{lab.app}.0003_nothing"]
+    assert f"Taken back: {lab.app}.0003_nothing" in outcome.json["error"]["message"]
+    assert lab.fetch_history() == ["0001_initial", "0002_add_thing_color"]
+    assert roll_back(lab, "--yes").code == 0
+
+
 def test_proves_by_replay_what_the_ledger_does_not_know(lab: Lab) -> None:
     deploy_color(lab)
     lab.execute("TRUNCATE dbops_deployment CASCADE", "TRUNCATE dbops_catalog")

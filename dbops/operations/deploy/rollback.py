@@ -64,7 +64,7 @@ from dbops.postgres.applications import ApplicationRow, fetch_application
 from dbops.postgres.ledger import Ledger
 from dbops.postgres.ledger_reading import fetch_known_catalog
 from dbops.postgres.session import tell_error
-from dbops.postgres.turns import Turn
+from dbops.postgres.turns import Superseded, Turn
 
 
 def roll_back(
@@ -142,6 +142,16 @@ class _Rollback:
 
     def run(self) -> RollbackReport:
         """Take back all of the plan, and return or raise with the report."""
+        try:
+            return self._run()
+        except (NeedsRepair, Superseded):
+            raise
+        except (DbopsError, Error, psycopg.Error, KeyboardInterrupt) as error:
+            if not self.report.unapplied:
+                raise
+            raise self._build_stopped(_translate(error)) from error
+
+    def _run(self) -> RollbackReport:
         before = fetch_live_catalog(self.context)
         migrations = [migration for migration, _ in self.plan]
         with open_run(self.context, "rollback", before) as ledger:
@@ -313,7 +323,7 @@ class _Rollback:
         self, name: MigrationId, live: Catalog, error: BaseException
     ) -> DbopsError:
         """Say what was taken back, after a look at the database."""
-        cause = _translate(name, error)
+        cause = _translate(error, name)
         changed = True
         with suppress(DbopsError, Error, psycopg.Error):
             if name not in read_history(self.context).applied:
@@ -326,8 +336,11 @@ class _Rollback:
                 )
         if not self.report.unapplied and not changed:
             return self._build_unchanged(cause)
-        done = ", ".join(map(str, self.report.unapplied)) or "none"
         half = f'; "{name}" may be half taken back' if changed else ""
+        return self._build_stopped(cause, half)
+
+    def _build_stopped(self, cause: DbopsError, half: str = "") -> NeedsRepair:
+        done = ", ".join(map(str, self.report.unapplied)) or "none"
         return NeedsRepair(
             f"{cause.message}. Taken back: {done}{half}",
             hint="remove the cause, then run the command again; or go forward: "
@@ -347,17 +360,15 @@ class _Rollback:
         )
 
 
-def _translate(name: MigrationId, error: BaseException) -> DbopsError:
+def _translate(error: BaseException, name: MigrationId | None = None) -> DbopsError:
+    way = f'the way back of "{name}"' if name else "the way back"
     match error:
         case DbopsError():
             return error
         case KeyboardInterrupt():
-            return Interrupted(
-                f'interrupted in the way back of "{name}"',
-                hint="run the command again",
-            )
+            return Interrupted(f"interrupted in {way}", hint="run the command again")
         case _:
             return ServerFailed(
-                f'the way back of "{name}" failed: {tell_error(error)}',
+                f"{way} failed: {tell_error(error)}",
                 hint="correct its down.sql, then run the command again",
             )
