@@ -164,9 +164,9 @@ def take_backup(
     require_jobs(jobs)
     seal = seal or Seal()
     vault = open_vault(storage, target.database)
+    vault.check()
     require_own_place(vault, target, moved=moved)
     if dry_run:
-        vault.check()
         means = _find_means(target, pg_bin, progress)
         with open_snapshot(
             means.target,
