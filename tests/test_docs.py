@@ -26,10 +26,10 @@ from dbops.conf import Settings
 from dbops.core.fleet import FleetDatabase, FleetState
 from dbops.core.locks.report import MigrationWait, Root, WaitingSession
 from dbops.operations.adopt.baseline import BaselineReport
-from dbops.operations.backup.backup import BackupReport
 from dbops.operations.backup.backups import Action, ListReport, ShowReport
 from dbops.operations.backup.check import BackupCheckReport
 from dbops.operations.backup.prune import PruneReport
+from dbops.operations.backup.report import BackupReport
 from dbops.operations.backup.verify import VerifyReport
 from dbops.operations.check.check import CheckReport
 from dbops.operations.deploy.fleet import FleetReport

@@ -61,7 +61,7 @@ class Verification:
     """One look at whether the backup can be restored."""
 
     level: str
-    """As in `dbops.operations.backup.backup.Verified`."""
+    """As in `dbops.operations.backup.report.Verified`."""
     at: datetime
     problems: tuple[str, ...]
     """Nothing where the level was reached."""

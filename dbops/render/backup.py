@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 
 from dbops.core.exclusions import LeftOut
 from dbops.core.words import count_of, format_size
-from dbops.operations.backup.backup import BackupReport, Engine, Verified
+from dbops.operations.backup.report import BackupReport, Engine, Verified
 from dbops.render.text import (
     build_facts,
     build_verdict,

@@ -10,7 +10,6 @@ from rich.text import Text
 
 from dbops.core.duration import format_age
 from dbops.core.words import count_of, format_size
-from dbops.operations.backup.backup import Engine, Verified
 from dbops.operations.backup.backups import (
     BackupRow,
     ListReport,
@@ -19,6 +18,7 @@ from dbops.operations.backup.backups import (
 )
 from dbops.operations.backup.check import BackupCheckReport
 from dbops.operations.backup.prune import PruneReport
+from dbops.operations.backup.report import Engine, Verified
 from dbops.operations.backup.verify import VerifyReport
 from dbops.operations.project_migrations import MigrationState
 from dbops.render.backup import PROOFS, describe_left_out, describe_proof

@@ -10,8 +10,8 @@ from rich.text import Text
 
 from dbops.core.duration import format_age
 from dbops.core.words import count_of, format_size
-from dbops.operations.backup.backup import Verified
 from dbops.operations.backup.backups import ShowReport
+from dbops.operations.backup.report import Verified
 from dbops.render.backup import describe_proof
 from dbops.render.text import build_facts, build_verdict, format_duration
 

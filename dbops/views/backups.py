@@ -17,8 +17,8 @@ from django.views.decorators.http import require_safe
 
 from dbops.core.duration import parse_duration
 from dbops.errors import DbopsError, UsageError
-from dbops.operations.backup.backup import Verified
 from dbops.operations.backup.check import build_metrics, check_backups
+from dbops.operations.backup.report import Verified
 from dbops.operations.context import build_context
 from dbops.views.access import may_look
 

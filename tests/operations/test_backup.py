@@ -21,8 +21,9 @@ from dbops.core.packing import Packer, pack
 from dbops.core.target import Target
 from dbops.errors import Busy, DbopsError, Refused, ToolFailed, UsageError
 from dbops.operations.backup import writing
-from dbops.operations.backup.backup import BackupReport, Verified, take_backup
+from dbops.operations.backup.backup import take_backup
 from dbops.operations.backup.reading import Backup
+from dbops.operations.backup.report import BackupReport, Verified
 from dbops.operations.backup.sealing import Seal
 from dbops.operations.storage import find_backup, open_vault, read_stored_manifest
 from dbops.operations.storage.directory import DirectoryVault

@@ -24,7 +24,8 @@ from dbops.core.progress import Progress, silent
 from dbops.core.target import Target
 from dbops.errors import DbopsError, ToolFailed
 from dbops.operations.backup import verify as verifying
-from dbops.operations.backup.backup import Verified, take_backup
+from dbops.operations.backup.backup import take_backup
+from dbops.operations.backup.report import Verified
 from dbops.operations.restore.replace import ReplaceOptions, replace_database
 from dbops.operations.restore.restore import RestoreReport, restore_backup
 from dbops.operations.storage import (

@@ -11,7 +11,8 @@ import pytest
 from dbops.core.exclusions import Exclusions, Extent, LeftOut
 from dbops.core.target import Target
 from dbops.errors import Refused, UsageError
-from dbops.operations.backup.backup import Verified, take_backup
+from dbops.operations.backup.backup import take_backup
+from dbops.operations.backup.report import Verified
 from dbops.operations.restore.restore import restore_backup
 from tests.databases import connect
 from tests.keeping import Keeper

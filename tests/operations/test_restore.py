@@ -26,7 +26,8 @@ from dbops.errors import (
     ToolFailed,
     UsageError,
 )
-from dbops.operations.backup.backup import BackupReport, take_backup
+from dbops.operations.backup.backup import take_backup
+from dbops.operations.backup.report import BackupReport
 from dbops.operations.restore import new_database as module
 from dbops.operations.restore.restore import restore_backup
 from dbops.operations.storage import open_vault, read_stored_manifest

@@ -16,8 +16,9 @@ from psycopg import sql
 from dbops.core.contents import Contents
 from dbops.core.target import Target
 from dbops.errors import Refused, ToolFailed
-from dbops.operations.backup.backup import Verified, take_backup
+from dbops.operations.backup.backup import take_backup
 from dbops.operations.backup.proving import fetch_contents
+from dbops.operations.backup.report import Verified
 from dbops.operations.restore.restore import restore_backup
 from dbops.operations.storage import open_vault
 from tests.clusters import Cluster, list_programs, make_cluster

@@ -13,7 +13,8 @@ import pytest
 
 from dbops.core.target import Target
 from dbops.errors import DbopsError, Refused, ToolFailed, UsageError
-from dbops.operations.backup.backup import BackupReport, Verified, take_backup
+from dbops.operations.backup.backup import take_backup
+from dbops.operations.backup.report import BackupReport, Verified
 from dbops.operations.backup.sealing import SUFFIX, Seal
 from dbops.operations.restore.restore import RestoreReport, restore_backup
 from tests.operations.conftest import execute, fetch_hashes

@@ -23,12 +23,13 @@ import pytest
 from dbops.core.manifest import DamagedManifest, Manifest, Verification, write_manifest
 from dbops.core.target import Target
 from dbops.errors import DbopsError, Refused, ToolFailed, UsageError
-from dbops.operations.backup.backup import Verified, take_backup
+from dbops.operations.backup.backup import take_backup
 from dbops.operations.backup.reading import (
     Backup,
     find_damaged_files,
     find_false_contents,
 )
+from dbops.operations.backup.report import Verified
 from dbops.operations.backup.sealing import Seal
 from dbops.operations.backup.verify import add_look
 from dbops.operations.restore.restore import restore_backup

@@ -13,8 +13,8 @@ from dbops.core.single_tables import split_table_names
 from dbops.errors import UsageError
 from dbops.management.base import DbopsCommand, add_archive_options
 from dbops.operations.backup.back_up import back_up
-from dbops.operations.backup.backup import BackupReport, Verified
 from dbops.operations.backup.notify import tell_failure, tell_outcome
+from dbops.operations.backup.report import BackupReport, Verified
 from dbops.operations.context import Context
 from dbops.operations.pgbackrest.engine import uses_pgbackrest
 from dbops.operations.pgbackrest.take import Kind, back_up_physically

@@ -14,7 +14,6 @@ from dbops.core.duration import parse_duration
 from dbops.core.retention import Rules
 from dbops.errors import UsageError
 from dbops.management.base import DbopsCommand, add_subcommand, add_yes_option
-from dbops.operations.backup.backup import Verified
 from dbops.operations.backup.backups import (
     Action,
     TableOrder,
@@ -30,6 +29,7 @@ from dbops.operations.backup.check import (
 )
 from dbops.operations.backup.notify import tell_failure, tell_outcome
 from dbops.operations.backup.prune import prune_backups, require_rules
+from dbops.operations.backup.report import Verified
 from dbops.operations.backup.verify import CHOICES, verify_backup
 from dbops.operations.context import Context
 from dbops.operations.pgbackrest.backups import (

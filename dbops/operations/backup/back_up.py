@@ -8,7 +8,8 @@ from dbops.conf import Settings
 from dbops.core.exclusions import Exclusions
 from dbops.core.manifest import LEVELS
 from dbops.errors import UsageError
-from dbops.operations.backup.backup import BackupReport, Verified, take_backup
+from dbops.operations.backup.backup import take_backup
+from dbops.operations.backup.report import BackupReport, Verified
 from dbops.operations.backup.sealing import build_seal
 from dbops.operations.context import Context
 from dbops.operations.replay import get_scratch_server

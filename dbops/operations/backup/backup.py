@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 
-from dbops import __version__
-from dbops.core.access import Access
-from dbops.core.catalog import Catalog
-from dbops.core.exclusions import Exclusions, LeftOut, reduce_catalog
-from dbops.core.manifest import Manifest, TableRows, Verification, write_manifest
-from dbops.core.migration import MigrationId
+from dbops.core.exclusions import Exclusions
+from dbops.core.manifest import TableRows, Verification, write_manifest
 from dbops.core.packing import COMPRESSION
 from dbops.core.progress import Progress, silent
 from dbops.core.table_name import TableName, parse_table_name
 from dbops.core.target import Target
 from dbops.errors import ToolFailed, UsageError
 from dbops.operations.backup.ownership import require_own_place
+from dbops.operations.backup.picture import (
+    Means,
+    build_manifest,
+    build_plan,
+    build_report,
+    fetch_picture,
+)
 from dbops.operations.backup.proving import find_false_restore, find_scratch_means
 from dbops.operations.backup.reading import (
     Backup,
     find_damaged_files,
     find_false_contents,
 )
+from dbops.operations.backup.report import BackupReport, Verified
 from dbops.operations.backup.sealing import Seal
 from dbops.operations.backup.writing import Written, write_contents
 from dbops.operations.storage import (
@@ -34,96 +36,15 @@ from dbops.operations.storage import (
     open_vault,
     read_id_moment,
 )
-from dbops.postgres.catalog import fetch_catalog
-from dbops.postgres.identity import fetch_identity
-from dbops.postgres.roles import fetch_access
-from dbops.postgres.scratch import DatabaseProperties, fetch_properties
+from dbops.postgres.scratch import DatabaseProperties
 from dbops.postgres.session import open_session
-from dbops.postgres.snapshot import (
-    DatabaseFacts,
-    Snapshot,
-    fetch_applied_migrations,
-    fetch_facts,
-    fetch_row_counts,
-    open_snapshot,
-)
+from dbops.postgres.snapshot import open_snapshot
 from dbops.postgres.tools import ClientTools, find_tools, pin_target
 
 MOST_SHOWN = 5
 MOST_JOBS = 64
 CLOCKS_DIFFER = timedelta(minutes=1)
 """From here on somebody has to look at a clock."""
-HISTORY = "django_migrations"
-
-
-class Engine(StrEnum):
-    """What takes the backups."""
-
-    DUMP = "dump"
-    """dbops itself: one database, row by row."""
-    PGBACKREST = "pgbackrest"
-    """pgBackRest: the files of the whole server, and its WAL."""
-
-
-class Verified(StrEnum):
-    """How far a backup has been proven; each includes those before it."""
-
-    NONE = "none"
-    CHECKSUM = "checksum"
-    """Every file read back, and as it was written."""
-    CONTENTS = "contents"
-    """Decoded to the end, and the rows of each table counted and summed."""
-    RESTORED = "restored"
-    """Restored into a scratch database, and rows and schema compared."""
-    DAMAGED = "damaged"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackupReport:
-    """A published backup; with `dry_run` what would go into one."""
-
-    backup_id: str
-    location: str
-    taken_at: datetime
-    size_bytes: int
-    database_size_bytes: int
-    duration_s: float
-    verified: Verified
-    tables: tuple[TableRows, ...]
-    fingerprint: str
-    migrations: tuple[MigrationId, ...]
-    tools: str
-    compression: str
-    encrypted: bool
-    left_out: tuple[LeftOut, ...] = ()
-    """What the backup is without; nothing in a full one."""
-    dry_run: bool
-    engine: Engine = Engine.DUMP
-    kind: str = "full"
-    """Of pgBackRest's also `diff` and `incr`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Picture:
-    """What a snapshot sees besides the rows themselves."""
-
-    catalog: Catalog
-    access: Access
-    facts: DatabaseFacts
-    system_identifier: str
-    properties: DatabaseProperties
-    tables: tuple[TableRows, ...]
-    migrations: tuple[MigrationId, ...]
-    left_out: tuple[LeftOut, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Means:
-    """What a backup is taken with."""
-
-    target: Target
-    server_version_num: int
-    tools: ClientTools
 
 
 def take_backup(
@@ -174,8 +95,8 @@ def take_backup(
             exclusions=exclusions,
             progress=progress,
         ) as snapshot:
-            picture = _fetch_picture(snapshot, progress)
-        return _build_plan(means, picture, vault.place, seal, clock() - started)
+            picture = fetch_picture(snapshot, progress)
+        return build_plan(means, picture, vault.place, seal, clock() - started)
     vault.prepare()
     means = _find_means(target, pg_bin, progress)
     level = _lower(level, seal)
@@ -193,7 +114,7 @@ def take_backup(
             exclusions=exclusions,
             progress=progress,
         ) as snapshot:
-            picture = _fetch_picture(snapshot, progress)
+            picture = fetch_picture(snapshot, progress)
             written = write_contents(
                 draft,
                 seal,
@@ -224,7 +145,7 @@ def take_backup(
                 f"{list_some(list(verification.problems))}",
                 hint="look at the storage, or at what is named, then take it again",
             )
-        manifest = _build_manifest(
+        manifest = build_manifest(
             means,
             picture,
             backup_id,
@@ -235,7 +156,7 @@ def take_backup(
         )
         progress("publishing it")
         location = draft.publish(write_manifest(manifest))
-    return _build_report(means, manifest, location)
+    return build_report(means, manifest, location)
 
 
 def require_means(
@@ -248,10 +169,9 @@ def require_means(
         ToolFailed: pg_dump is missing or too old.
     """
     vault = open_vault(storage, target.database)
+    vault.check()
     require_own_place(vault, target)
-    if dry_run:
-        vault.check()
-    else:
+    if not dry_run:
         vault.prepare()
     _find_tools(target, pg_bin)
 
@@ -328,10 +248,10 @@ def _require_all_rows(expected: tuple[TableRows, ...], written: Written) -> None
         )
 
 
-def _find_means(target: Target, pg_bin: str, progress: Progress) -> _Means:
+def _find_means(target: Target, pg_bin: str, progress: Progress) -> Means:
     pinned, number, tools = _find_tools(target, pg_bin)
     progress(f"using {tools}, {COMPRESSION}")
-    return _Means(target=pinned, server_version_num=number, tools=tools)
+    return Means(target=pinned, server_version_num=number, tools=tools)
 
 
 def _build_id(vault: Vault, progress: Progress) -> str:
@@ -349,7 +269,7 @@ def _build_id(vault: Vault, progress: Progress) -> str:
 
 
 def _find_scratch(
-    means: _Means, server: Target | None, pg_bin: str
+    means: Means, server: Target | None, pg_bin: str
 ) -> tuple[Target, ClientTools]:
     return find_scratch_means(
         server or means.target,
@@ -365,102 +285,3 @@ def _find_tools(target: Target, pg_bin: str) -> tuple[Target, int, ClientTools]:
         number = connection.info.server_version
     tools = find_tools(pinned, least_major=number // 10000, pg_bin=pg_bin)
     return pinned, number, tools
-
-
-def _fetch_picture(snapshot: Snapshot, progress: Progress) -> _Picture:
-    connection = snapshot.connection
-    progress("reading the catalog and counting rows")
-    left_out = snapshot.omission.left_out
-    tables = fetch_row_counts(connection, snapshot.filled)
-    has_history = not left_out or any(
-        parse_table_name(each.name).name == HISTORY for each in tables
-    )
-    return _Picture(
-        catalog=reduce_catalog(fetch_catalog(connection), left_out),
-        access=fetch_access(connection),
-        facts=fetch_facts(connection),
-        system_identifier=fetch_identity(connection),
-        properties=fetch_properties(connection),
-        tables=tables,
-        migrations=fetch_applied_migrations(connection) if has_history else (),
-        left_out=left_out,
-    )
-
-
-def _build_manifest(
-    means: _Means,
-    picture: _Picture,
-    backup_id: str,
-    written: Written,
-    *,
-    seal: Seal,
-    verification: Verification,
-    duration_s: float,
-) -> Manifest:
-    return Manifest(
-        backup_id=backup_id,
-        database=picture.facts.database,
-        system_identifier=picture.system_identifier,
-        taken_at=picture.facts.taken_at,
-        duration_s=round(duration_s, 3),
-        server_version=picture.facts.server_version,
-        server_version_num=means.server_version_num,
-        dbops_version=__version__,
-        pg_dump_version=means.tools.version,
-        verifications=(verification,),
-        encrypted=seal.encrypts,
-        fingerprint=picture.catalog.fingerprint,
-        encoding=picture.properties.encoding,
-        collation=picture.properties.collation,
-        character_type=picture.properties.character_type,
-        locale_provider=picture.properties.provider,
-        locale=picture.properties.locale,
-        migrations=picture.migrations,
-        tables=picture.tables,
-        left_out=picture.left_out,
-        database_size_bytes=picture.facts.database_size_bytes,
-        size_bytes=sum(each.size_bytes for each in written.files),
-        files=written.files,
-    )
-
-
-def _build_report(means: _Means, manifest: Manifest, location: str) -> BackupReport:
-    return BackupReport(
-        backup_id=manifest.backup_id,
-        location=location,
-        taken_at=manifest.taken_at,
-        size_bytes=manifest.size_bytes,
-        database_size_bytes=manifest.database_size_bytes,
-        duration_s=manifest.duration_s,
-        verified=Verified(manifest.verified),
-        tables=manifest.tables,
-        fingerprint=manifest.fingerprint,
-        migrations=manifest.migrations,
-        tools=str(means.tools),
-        compression=COMPRESSION,
-        encrypted=manifest.encrypted,
-        left_out=manifest.left_out,
-        dry_run=False,
-    )
-
-
-def _build_plan(
-    means: _Means, picture: _Picture, place: str, seal: Seal, duration_s: float
-) -> BackupReport:
-    return BackupReport(
-        backup_id="",
-        location=place,
-        taken_at=picture.facts.taken_at,
-        size_bytes=0,
-        database_size_bytes=picture.facts.database_size_bytes,
-        duration_s=round(duration_s, 3),
-        verified=Verified.NONE,
-        tables=picture.tables,
-        fingerprint=picture.catalog.fingerprint,
-        migrations=picture.migrations,
-        tools=str(means.tools),
-        compression=COMPRESSION,
-        encrypted=seal.encrypts,
-        left_out=picture.left_out,
-        dry_run=True,
-    )

@@ -19,8 +19,8 @@ from dbops.core.migration import MigrationId
 from dbops.core.pgbackrest.notes import RestorePoint
 from dbops.core.retention import UNREADABLE, Candidate
 from dbops.errors import Refused
-from dbops.operations.backup.backup import Engine, Verified
 from dbops.operations.backup.reading import build_stored_backup
+from dbops.operations.backup.report import Engine, Verified
 from dbops.operations.backup.sealing import build_seal
 from dbops.operations.context import Context
 from dbops.operations.project_migrations import MigrationState, Project

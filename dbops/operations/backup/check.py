@@ -13,7 +13,7 @@ from dbops.core.duration import format_age
 from dbops.core.gauge import Gauge
 from dbops.core.manifest import LEVELS
 from dbops.errors import ToolFailed
-from dbops.operations.backup.backup import CLOCKS_DIFFER, Engine, Verified
+from dbops.operations.backup.backup import CLOCKS_DIFFER
 from dbops.operations.backup.backups import (
     Action,
     BackupRow,
@@ -21,6 +21,7 @@ from dbops.operations.backup.backups import (
     open_storage,
     read_backups,
 )
+from dbops.operations.backup.report import Engine, Verified
 from dbops.operations.context import Context
 
 METRICS_MODE = 0o644

@@ -20,7 +20,7 @@ from dbops.core.manifest import (
 )
 from dbops.core.target import Target
 from dbops.errors import DbopsError, Refused, ToolFailed
-from dbops.operations.backup.backup import Engine, Verified, require_jobs
+from dbops.operations.backup.backup import require_jobs
 from dbops.operations.backup.backups import Action, open_storage
 from dbops.operations.backup.proving import find_false_restore, find_scratch_means
 from dbops.operations.backup.reading import (
@@ -29,6 +29,7 @@ from dbops.operations.backup.reading import (
     find_damaged_files,
     find_false_contents,
 )
+from dbops.operations.backup.report import Engine, Verified
 from dbops.operations.backup.sealing import build_seal
 from dbops.operations.context import Context
 from dbops.operations.replay import get_scratch_server

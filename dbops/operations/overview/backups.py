@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 
 from dbops.errors import DbopsError
-from dbops.operations.backup.backup import Verified
 from dbops.operations.backup.backups import (
     BackupRow,
     list_drafts,
@@ -13,6 +12,7 @@ from dbops.operations.backup.backups import (
     read_backups,
 )
 from dbops.operations.backup.check import judge_backups
+from dbops.operations.backup.report import Verified
 from dbops.operations.context import Context
 from dbops.operations.overview.report import BackupsState, ShownBackup
 from dbops.operations.pgbackrest.engine import uses_pgbackrest

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dbops.core.gauge import Gauge
-from dbops.operations.backup.backup import Verified
 from dbops.operations.backup.check import list_gauges
+from dbops.operations.backup.report import Verified
 from dbops.operations.overview.report import (
     BackupsState,
     OverviewReport,

@@ -23,7 +23,6 @@ from dbops.core.pgbackrest.notes import (
     read_schema_note,
 )
 from dbops.errors import DbopsError, Refused
-from dbops.operations.backup.backup import Engine, Verified
 from dbops.operations.backup.backups import (
     BackupRow,
     ListReport,
@@ -31,6 +30,7 @@ from dbops.operations.backup.backups import (
     compute_age,
 )
 from dbops.operations.backup.check import BackupCheckReport, judge_backups
+from dbops.operations.backup.report import Engine, Verified
 from dbops.operations.backup.verify import VerifyReport
 from dbops.operations.context import Context
 from dbops.operations.pgbackrest.engine import (

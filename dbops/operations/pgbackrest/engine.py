@@ -10,7 +10,7 @@ from dbops.conf import Settings
 from dbops.core.pgbackrest.command import Repository
 from dbops.core.pgbackrest.info import PhysicalBackup, Stanza
 from dbops.errors import Refused, ServerFailed, UsageError
-from dbops.operations.backup.backup import Verified
+from dbops.operations.backup.report import Verified
 from dbops.operations.context import Context
 from dbops.postgres.archiving import Archiving, fetch_archiving
 from dbops.postgres.pgbackrest import PgBackRest

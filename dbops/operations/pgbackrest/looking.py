@@ -11,7 +11,7 @@ from dbops.core.pgbackrest.verify import (
     find_missing_segments,
 )
 from dbops.errors import ToolFailed
-from dbops.operations.backup.backup import Verified
+from dbops.operations.backup.report import Verified
 from dbops.operations.context import Context
 from dbops.operations.pgbackrest.proving import find_false_server
 from dbops.postgres.pgbackrest import PgBackRest

@@ -23,7 +23,8 @@ from dbops.core.pgbackrest.notes import (
 )
 from dbops.errors import DbopsError, ToolFailed
 from dbops.operations.backup.back_up import record_taken
-from dbops.operations.backup.backup import BackupReport, Engine, Verified, list_some
+from dbops.operations.backup.backup import list_some
+from dbops.operations.backup.report import BackupReport, Engine, Verified
 from dbops.operations.context import Context
 from dbops.operations.pgbackrest.engine import (
     fetch_stanza,

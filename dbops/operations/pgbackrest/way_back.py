@@ -20,7 +20,7 @@ from dbops.core.pgbackrest.notes import (
 )
 from dbops.core.pgbackrest.verify import find_gap
 from dbops.errors import DbopsError, Refused
-from dbops.operations.backup.backup import BackupReport, Verified
+from dbops.operations.backup.report import BackupReport, Verified
 from dbops.operations.context import Context
 from dbops.operations.pgbackrest.engine import (
     fetch_stanza,

@@ -16,7 +16,10 @@ from dbops.core.database_name import name_beside
 from dbops.core.manifest import Manifest
 from dbops.core.target import Target
 from dbops.errors import DbopsError, Refused, Reverted
-from dbops.operations.backup.backup import list_some, require_jobs
+from dbops.operations.backup.backup import (
+    list_some,
+    require_jobs,
+)
 from dbops.operations.backup.choosing import Chosen
 from dbops.operations.backup.sealing import build_seal
 from dbops.operations.context import Context

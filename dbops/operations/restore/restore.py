@@ -17,7 +17,11 @@ from dbops.core.progress import Progress, silent
 from dbops.core.table_name import parse_table_name
 from dbops.core.target import Target
 from dbops.errors import Reverted, ToolFailed
-from dbops.operations.backup.backup import compare_rows, list_some, require_jobs
+from dbops.operations.backup.backup import (
+    compare_rows,
+    list_some,
+    require_jobs,
+)
 from dbops.operations.backup.choosing import Chosen, choose_backup, require_intact
 from dbops.operations.backup.proving import (
     compare_contents,
