@@ -31,7 +31,7 @@ from neuroagent.admin.paging import BadPageError, Order
 from neuroagent.admin.search import fetch_headlines, rank_threads
 from neuroagent.admin.totals import fetch_totals
 from neuroagent.admin.turns import Rights
-from neuroagent.models import Message, Thread, TokenType
+from neuroagent.models import Message, Thread
 
 EDIT = "edit"
 
@@ -216,7 +216,6 @@ class ThreadAdmin(InspectionAdmin):
             "thread": thread,
             "conversation": conversation,
             "totals": fetch_totals(thread) if rights.tokens else (),
-            "token_types": TokenType.choices,
             "rights": rights,
             "can_edit": self.has_change_permission(request, thread),
             "has_view_permission": True,

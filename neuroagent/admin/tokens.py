@@ -28,9 +28,10 @@ from neuroagent.admin.totals import (
     Table,
     build_table,
     find_label,
+    find_types,
     sum_by_name,
 )
-from neuroagent.models import Message, Task, TokenConsumption, TokenType
+from neuroagent.models import Message, Task, TokenConsumption
 
 PERIODS = (1, 7, 30, 90)
 DEFAULT_PERIOD = 7
@@ -143,7 +144,7 @@ def build_overview(
     """Return the sums as tables and a chart."""
     labels = {value: find_label(Task, value) for value in Task.values}
     tasks = [
-        Spent(name=labels[each.name], type=each.type, count=each.count)
+        Spent(name=find_label(Task, each.name), type=each.type, count=each.count)
         for each in spent["task"]
     ]
     models = {each.name: question.write(model=each.name) for each in spent["model"]}
@@ -167,7 +168,7 @@ def build_overview(
 def draw_days(question: Question, spent: list[Spent]) -> tuple[Rect, ...]:
     """Return a bar for each day, also for those without tokens."""
     sums = sum_by_name(spent)
-    nothing = dict.fromkeys(TokenType.values, 0)
+    nothing = dict.fromkeys(find_types(spent), 0)
     bars = []
     for number in range(question.days):
         day = str(question.first_day + timedelta(days=number))
@@ -222,7 +223,6 @@ class TokenConsumptionAdmin(MessagePartAdmin):
                 "filters": find_filters(question),
                 "fresh": question.write(fresh=1),
                 "summed": question.write(fresh=0),
-                "token_types": TokenType.choices,
             }
             template = "admin/neuroagent/tokenconsumption/overview.html"
             return render_now(TemplateResponse(request, template, context))

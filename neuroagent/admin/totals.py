@@ -1,7 +1,7 @@
 """Sums of tokens, as tables with bars."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from django.db.models import Choices, Sum
@@ -29,7 +29,7 @@ class Line:
 
     name: str
     counts: tuple[int, ...]
-    """By type, in the order of `TokenType`."""
+    """By type, in the order of the table's."""
     total: int
     share: str
     """Of all, in per cent."""
@@ -51,6 +51,8 @@ class Table:
     """The tokens spent, by one thing."""
 
     title: str
+    types: tuple[tuple[str, str], ...]
+    """Those of tokens, each with its label."""
     lines: tuple[Line, ...]
 
     @property
@@ -63,8 +65,8 @@ class Table:
         """All of them, by type."""
         counts = map(sum, zip(*(line.counts for line in self.lines), strict=True))
         return tuple(
-            Part(kind=kind, label=str(label), count=count)
-            for (kind, label), count in zip(TokenType.choices, counts, strict=True)
+            Part(kind=kind, label=label, count=count)
+            for (kind, label), count in zip(self.types, counts, strict=True)
         )
 
     @property
@@ -73,11 +75,16 @@ class Table:
         return stack({part.kind: part.count for part in self.parts}, largest=self.total)
 
 
-def sum_by_name(spent: Iterable[Spent]) -> dict[str, dict[str, int]]:
+def find_types(spent: Iterable[Spent]) -> list[str]:
+    """Return the types of tokens, in the end those that only the database knows."""
+    known = TokenType.values
+    return known + sorted({each.type for each in spent}.difference(known))
+
+
+def sum_by_name(spent: Collection[Spent]) -> dict[str, dict[str, int]]:
     """Return the tokens by name, then by type, with all types in order."""
-    sums: dict[str, dict[str, int]] = defaultdict(
-        lambda: dict.fromkeys(TokenType.values, 0)
-    )
+    types = find_types(spent)
+    sums: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(types, 0))
     for each in spent:
         sums[each.name][each.type] += each.count
     return dict(sums)
@@ -85,24 +92,24 @@ def sum_by_name(spent: Iterable[Spent]) -> dict[str, dict[str, int]]:
 
 def build_table(
     title: str,
-    spent: Iterable[Spent],
+    spent: Collection[Spent],
     *,
     others: str,
     urls: Mapping[str, str] | None = None,
 ) -> Table:
     """Return a table with the most tokens first, and those after `others`."""
+    types = find_types(spent)
     sums = sum_by_name(spent)
     ordered = sorted(sums, key=lambda name: (-sum(sums[name].values()), name))
     kept, left = ordered[:OTHERS_AFTER], ordered[OTHERS_AFTER:]
     if left:
-        sums[others] = {
-            kind: sum(sums[name][kind] for name in left) for kind in TokenType.values
-        }
+        sums[others] = {kind: sum(sums[name][kind] for name in left) for kind in types}
         kept.append(others)
     totals = {name: sum(sums[name].values()) for name in kept}
     everything, largest = sum(totals.values()), max(totals.values(), default=0)
     return Table(
         title=title,
+        types=tuple((kind, find_label(TokenType, kind)) for kind in types),
         lines=tuple(
             Line(
                 name=name,
@@ -141,10 +148,10 @@ def fetch_totals(thread: Thread) -> tuple[Table, ...]:
     return tuple(
         build_table(
             title,
-            (
+            [
                 Spent(name=name, type=row["type"], count=row["total"])
                 for name, row in zip(labels, rows, strict=True)
-            ),
+            ],
             others=_("all others"),
         )
         for title, labels in names.items()

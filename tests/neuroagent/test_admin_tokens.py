@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
 from django.db.models import Sum
 from django.test import Client
 
@@ -13,7 +14,7 @@ from neuroagent.admin.tokens import Overview
 from neuroagent.admin.totals import Spent, build_table
 from neuroagent.models import Task, TokenConsumption, TokenType
 from tests.factories import TokenConsumptionFactory
-from tests.neuroagent.pages import audit, build_overview_url
+from tests.neuroagent.pages import audit, build_conversation_url, build_overview_url
 
 pytestmark = pytest.mark.django_db
 
@@ -95,6 +96,33 @@ def test_answers_whatever_is_asked_for(
 ) -> None:
     TokenConsumptionFactory.create()
     ask(admin_client, **query)
+
+
+def test_a_type_and_a_task_that_the_models_do_not_know_are_counted(
+    admin_client: Client,
+) -> None:
+    """The database belongs to another application, which may go ahead."""
+    known = TokenConsumptionFactory.create(
+        type=TokenType.INPUT_CACHED, task=Task.TOOL_SELECTION, count=1
+    )
+    TokenConsumptionFactory.create(
+        message=known.message,
+        type=TokenType.COMPLETION,
+        task=Task.CHAT_COMPLETION,
+        count=20,
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TYPE tokentype RENAME VALUE 'COMPLETION' TO 'A <b>'")
+        cursor.execute("ALTER TYPE task RENAME VALUE 'CHAT_COMPLETION' TO 'A <b>'")
+    overview = ask(admin_client)
+    assert overview.total == 21
+    assert [table.total for table in overview.tables] == [21] * 4
+    assert overview.tables[0].types[-1] == ("A <b>", "A <b>")
+    page: Any = admin_client.get(build_overview_url())
+    assert audit(page.content.decode()).faults == []
+    page = admin_client.get(build_conversation_url(known.message.thread))
+    assert "A &lt;b&gt; 20" in page.content.decode()
+    assert audit(page.content.decode()).faults == []
 
 
 def test_an_empty_period_says_so(admin_client: Client) -> None:
